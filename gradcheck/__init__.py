@@ -1,0 +1,1 @@
+"""gradcheck decides whether a derivative that somebody wrote by hand is right."""

@@ -1,0 +1,50 @@
+"""A ball: a midpoint and a radius that bounds how far the midpoint can be off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Basis = Literal["proven", "bounded", "estimated"]
+"""What a radius is worth: a proof, a bound under stated assumptions, or a measurement."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ball:
+    """What an oracle answers: `midpoint ± radius`, entry by entry.
+
+    Both arrays are float64 and have one shape; radii are absolute (the unit of the midpoint), not
+    negative and never NaN. An infinite radius is an oracle's word for "I cannot tell"; the midpoint
+    beside it means nothing. `notes` say in words what the oracle met on the way (a kink, say).
+    """
+
+    midpoint: Array
+    radius: Array
+    basis: Basis
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.midpoint.shape != self.radius.shape:
+            raise ValueError(f"midpoint {self.midpoint.shape} and radius {self.radius.shape}")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.midpoint.shape
+
+    def distance(self, other: Ball) -> Array:
+        """|midpoint − other.midpoint|, where a non-finite value is 0 from itself and infinitely far
+        from everything else."""
+        a, b = self.midpoint, other.midpoint
+        with np.errstate(invalid="ignore", over="ignore"):
+            apart: Array = np.abs(a - b)
+        same = (a == b) | (np.isnan(a) & np.isnan(b))
+        return np.where(same, 0.0, np.where(np.isnan(apart), np.inf, apart))
+
+    def largest(self) -> float:
+        """The largest finite |midpoint| of an entry that is known at all; 0 where there is none."""
+        known = np.isfinite(self.midpoint) & np.isfinite(self.radius)
+        return float(np.max(np.abs(self.midpoint), initial=0.0, where=known))

@@ -1,0 +1,1 @@
+"""YAML text → cases, with the position of everything that is wrong in it. Imports no torch."""

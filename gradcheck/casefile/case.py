@@ -1,0 +1,97 @@
+"""A case: a function, the points to look at, and what somebody wrote down about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final, Literal
+
+from gradcheck.casefile.inputs import Value
+from gradcheck.claims import Claim
+from gradcheck.functions import Function
+
+DType = Literal["float64", "float32", "float16", "bfloat16"]
+
+DEFAULT_RESOLUTION: Final[dict[DType, float]] = {
+    "float64": 1e-6,
+    "float32": 1e-3,
+    "float16": 2e-2,
+    "bfloat16": 2e-2,
+}
+"""The relative error that a check must be able to notice, unless a case says otherwise."""
+
+WIDTH: Final[dict[DType, int]] = {"bfloat16": 8, "float16": 11, "float32": 24, "float64": 53}
+"""Bits of a significand."""
+
+Printed = int | Decimal | list["Printed"]
+"""Published numbers as they were printed, in nested lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """A published value of a quantity.
+
+    `quantity` names a value of the function or a link. It is held to the truth, or to the
+    hand-written evaluation in one dtype (`of` is `handwritten`).
+    """
+
+    quantity: str
+    printed: Printed
+    of: Literal["truth", "handwritten"]
+    dtype: DType | None
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Values of the inputs and constants, and what was published for them.
+
+    `label` is `2` for the second point and `2.3` for the third draw of its samples.
+    """
+
+    label: str
+    values: Mapping[str, Value]
+    draw: int
+    expectations: tuple[Expectation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedFailure:
+    """`xfail`: met only by a `fail` with that blame."""
+
+    reason: str
+    blame: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """One case, ready to run; `name` is unique in its file, `sizes` are plain numbers.
+
+    `entry` is its key in the file: the same for all cases that listed sizes make of it.
+    """
+
+    name: str
+    entry: str
+    file: str
+    line: int
+    about: str
+    source: str
+    tags: frozenset[str]
+    sizes: Mapping[str, int]
+    function: Function
+    claims: tuple[Claim, ...]
+    points: tuple[Point, ...]
+    dtypes: tuple[DType, ...]
+    devices: tuple[str, ...]
+    resolution: float | None
+    skip: str | None
+    xfail: ExpectedFailure | None
+
+    def required_resolution(self, dtype: DType) -> float:
+        return DEFAULT_RESOLUTION[dtype] if self.resolution is None else self.resolution
+
+    @property
+    def widest(self) -> DType:
+        """The dtype in which published numbers are held to the truth."""
+        return max(self.dtypes, key=lambda dtype: WIDTH[dtype])

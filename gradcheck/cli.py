@@ -1,0 +1,226 @@
+"""The command line: thin, over `selection`, `runner` and `report`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import traceback
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from gradcheck.errors import GradcheckError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from gradcheck.report.jsonl import JsonLines
+    from gradcheck.report.terminal import Terminal
+    from gradcheck.results import Summary
+    from gradcheck.runner import Job
+    from gradcheck.selection import Selection
+
+DTYPES: Final = ("float64", "float32", "float16", "bfloat16")
+INTERNAL_ERROR, USAGE, NOTHING = 3, 4, 5
+
+_paths = click.argument("paths", nargs=-1, metavar="[PATH[::CASE]]...")
+_keyword = click.option("-k", "keyword", default="", help="Only cases whose FILE::CASE has this.")
+_tags = click.option("--tag", "tags", multiple=True, help="Only cases with this tag.")
+
+
+def main() -> None:
+    """Runs the command line and exits with its code."""
+    sys.exit(_main())
+
+
+def _main() -> int:
+    try:
+        return int(cli(standalone_mode=False) or 0)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        error.show()
+        return USAGE
+    except GradcheckError as error:
+        click.echo(f"gradcheck: {error}", err=True)
+        return USAGE
+    except (KeyboardInterrupt, click.Abort):
+        return 130
+    except BrokenPipeError:
+        return 1
+    except Exception:
+        click.echo("gradcheck: internal error, please report it:", err=True)
+        traceback.print_exc()
+        return INTERNAL_ERROR
+
+
+@click.group()
+@click.version_option(package_name="gradcheck")
+def cli() -> None:
+    """Decides whether a derivative that somebody wrote by hand is right.
+
+    \b
+    Exit codes: 0 all passed; 1 something failed, was inconclusive or in error;
+    2 a case or a file is invalid (all else still ran); 3 internal error;
+    4 wrong usage; 5 nothing selected.
+    """
+
+
+@cli.command()
+@_paths
+@_keyword
+@_tags
+@click.option("--device", help="auto, cpu, cuda, cuda:1 or all, in place of the cases' own.")
+@click.option("--dtype", "dtypes", multiple=True, type=click.Choice(DTYPES), help="Only this one.")
+@click.option(
+    "--jsonl", type=click.Path(path_type=Path, dir_okay=False), help="Write records here too."
+)
+@click.option("-x", "--exitfirst", is_flag=True, help="Stop at the first failure.")
+@click.option("-q", "--quiet", is_flag=True, help="Only the summary.")
+@click.option("-v", "--verbose", is_flag=True, help="A line for every claim.")
+def run(
+    paths: Sequence[str],
+    keyword: str,
+    tags: Sequence[str],
+    device: str | None,
+    dtypes: Sequence[str],
+    jsonl: Path | None,
+    exitfirst: bool,
+    quiet: bool,
+    verbose: bool,
+) -> int:
+    """Check the cases at PATHs (by default the folder `cases`)."""
+    start = time.perf_counter()
+    selection = _selection(paths, keyword, tags)
+    from gradcheck.report.jsonl import JsonLines
+    from gradcheck.report.terminal import Terminal
+    from gradcheck.results import Summary
+    from gradcheck.runner import jobs
+
+    total = Summary(problems=_show_problems(selection))
+    with ExitStack() as stack:
+        try:
+            lines = stack.enter_context(JsonLines(jsonl)) if jsonl else None
+        except OSError as error:
+            raise click.UsageError(f"{jsonl} cannot be written: {error.strerror}") from None
+        terminal = Terminal(_console(), verbosity=int(verbose) - int(quiet))
+        work = {
+            file: list(jobs(cases, dtypes=dtypes, device=device))
+            for file, cases in selection.cases.items()
+        }
+        if not any(work.values()):
+            click.echo("nothing selected", err=True)
+            return 2 if total.problems else NOTHING
+        try:
+            _run_all(work, terminal, lines, total, exitfirst=exitfirst)
+        finally:
+            terminal.summary(total, time.perf_counter() - start)
+    return total.exit_code
+
+
+def _run_all(
+    work: dict[str, list[Job]],
+    terminal: Terminal,
+    lines: JsonLines | None,
+    total: Summary,
+    *,
+    exitfirst: bool,
+) -> None:
+    from gradcheck.report.progress import Progress
+    from gradcheck.results import Summary
+    from gradcheck.runner import run as run_job
+
+    with Progress(terminal.console, sum(map(len, work.values()))) as progress:
+        for file, listed in work.items():
+            summary = Summary()
+            for job in progress.track(listed):
+                for result in run_job(job):
+                    summary.add(result)
+                    total.add(result)
+                    if lines:
+                        lines.add(result)
+                    terminal.result(result)
+                    if exitfirst and result.is_bad:
+                        return
+            if listed:
+                terminal.file(file, summary)
+
+
+@cli.command("list")
+@_paths
+@_keyword
+@_tags
+def list_cases(paths: Sequence[str], keyword: str, tags: Sequence[str]) -> int:
+    """List the cases at PATHs."""
+    selection = _selection(paths, keyword, tags)
+    for file, cases in selection.cases.items():
+        for case in cases:
+            about = f"  {case.about}" if case.about else ""
+            click.echo(f"{file}::{case.name}  [{', '.join(case.dtypes)}]{about}")
+    return 2 if _show_problems(selection) else 0 if selection.count else NOTHING
+
+
+@cli.command()
+@_paths
+def validate(paths: Sequence[str]) -> int:
+    """Read the files at PATHs and say all that is wrong with them; runs nothing."""
+    selection = _selection(paths)
+    problems = _show_problems(selection)
+    files = len(selection.files)
+    click.echo(
+        f"{_plural(selection.count, 'case')} in {_plural(files, 'file')}"
+        + (f", {_plural(problems, 'problem')}" if problems else ", all valid")
+    )
+    return 2 if problems else 0 if selection.count else NOTHING
+
+
+@cli.command()
+def words() -> None:
+    """List the words that formulas may use."""
+    from gradcheck.language.vocabulary import TOPICS
+
+    for topic, listed in TOPICS.items():
+        click.secho(f"\n{topic}", bold=True)
+        width = max(len(word.usage) for word in listed)
+        for word in listed:
+            click.echo(f"  {word.usage.ljust(width)}  {word.doc}")
+
+
+@cli.command()
+def schema() -> None:
+    """Print the JSON Schema of case files."""
+    from gradcheck.casefile.models import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+
+
+def _selection(
+    paths: Iterable[str], keyword: str = "", tags: Sequence[str] = ()
+) -> Selection:
+    from gradcheck.selection import select
+
+    return select(list(paths) or ["cases"], keyword, tags)
+
+
+def _show_problems(selection: Selection) -> int:
+    """Prints every problem of the files with its line and a caret; returns how many."""
+    problems = [problem for file in selection.files for problem in file.problems]
+    for problem in problems:
+        click.echo(problem.with_caret(), err=True)
+    return len(problems)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console()
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+

@@ -1,0 +1,181 @@
+"""What is differentiated: ordered steps and recurrences, cut open at any named value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+from gradcheck.errors import EvaluationError
+from gradcheck.language.expression import Expression, Meaning, Scope
+from gradcheck.language.parser import MAX_COST
+from gradcheck.language.vocabulary import WORDS
+
+Environment = dict[str, Any]
+"""The values of names at a point."""
+
+
+def trajectory(state: str) -> str:
+    """The name of a recurrent state at all steps, stacked: shape [steps, ...]; no user's name."""
+    return f"{state}[t]"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """name: expression."""
+
+    name: str
+    expression: Expression
+
+    @property
+    def reads(self) -> frozenset[str]:
+        return frozenset(self.expression.names)
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    def run(self, environment: Environment, meaning: Meaning) -> None:
+        environment[self.name] = meaning.tensor(self.expression.evaluate(environment, meaning))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class State:
+    """A value that a recurrence carries: `next` sees every state as it was before the step."""
+
+    name: str
+    start: Expression
+    next: Expression
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recurrence:
+    """States updated together, `steps` times; `index` names the number of the step, from 0."""
+
+    steps: Expression
+    index: str | None
+    states: tuple[State, ...]
+
+    @property
+    def reads(self) -> frozenset[str]:
+        inner = {state.name for state in self.states} | {self.index}
+        inside = {name for state in self.states for name in state.next.names} - inner
+        outside = {name for state in self.states for name in state.start.names}
+        return frozenset(inside | outside | set(self.steps.names))
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        names = [state.name for state in self.states]
+        return (*names, *(trajectory(name) for name in names))
+
+    @property
+    def cost(self) -> int:
+        """Operations of one step."""
+        return sum(1 + state.next.cost for state in self.states)
+
+    def run(self, environment: Environment, meaning: Meaning) -> None:
+        """Adds each state's last value and its trajectory to the environment."""
+        for name, values in self.unroll(environment, meaning).items():
+            environment[name] = values[-1]
+            environment[trajectory(name)] = meaning.call(WORDS["stack"], [values], {})
+
+    def unroll(
+        self,
+        environment: Environment,
+        meaning: Meaning,
+        expand: Callable[[Environment], Environment] | None = None,
+    ) -> dict[str, list[Any]]:
+        """Every state's value after each step; `expand` may give the starts another shape.
+
+        Raises:
+            EvaluationError: `steps` is not a whole number from 1, or a formula has no value.
+        """
+        values = {state.name: state.start.evaluate(environment, meaning) for state in self.states}
+        values = expand(values) if expand else values
+        passed: dict[str, list[Any]] = {name: [] for name in values}
+        scope = dict(environment)
+        for step in range(self._count(environment, meaning)):
+            scope.update(values)
+            if self.index is not None:
+                scope[self.index] = step
+            values = {
+                state.name: meaning.tensor(state.next.evaluate(scope, meaning))
+                for state in self.states
+            }
+            for name, value in values.items():
+                passed[name].append(value)
+        return passed
+
+    def _count(self, environment: Environment, meaning: Meaning) -> int:
+        count = self.steps.evaluate(environment, meaning)
+        if not isinstance(count, int) or count < 1:
+            raise EvaluationError(f"`steps` is a whole number from 1, not {count}")
+        if count * self.cost > MAX_COST:
+            raise EvaluationError(f"{count:,} steps take more than {MAX_COST:,} operations")
+        return count
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Function:
+    """Ordered steps from given values to an output.
+
+    `given` are the inputs and constants; `out` is another name for the output.
+    """
+
+    given: tuple[str, ...]
+    steps: tuple[Step | Recurrence, ...]
+    output: str
+
+    def run(self, given: Scope, meaning: Meaning) -> Environment:
+        """The values of all names at a point.
+
+        Raises:
+            EvaluationError: A step has no value there.
+        """
+        environment = dict(given)
+        for step in self.steps:
+            step.run(environment, meaning)
+        return environment
+
+    def between(self, start: str, ends: Collection[str]) -> tuple[Step | Recurrence, ...]:
+        """The steps that lead from the value `start` to any of `ends`, in order.
+
+        The graph is cut at `start`: the step that computes it is not among them.
+        """
+        reached = {start}
+        affected = []
+        for step in self.steps:
+            if start not in step.writes and step.reads & reached:
+                reached.update(step.writes)
+                affected.append(step)
+        wanted = set(ends)
+        needed = []
+        for step in reversed(affected):
+            if wanted.intersection(step.writes):
+                wanted |= step.reads
+                needed.append(step)
+        return tuple(reversed(needed))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segment:
+    """The part of a function from the value `start` to the value `end`, at a point.
+
+    `held` are the values of names at the point: those that `steps` do not compute keep them.
+    """
+
+    steps: tuple[Step | Recurrence, ...]
+    start: str
+    end: str
+    held: Environment
+
+    def run(self, value: Any, meaning: Meaning) -> Environment:  # noqa: ANN401
+        """The values of all names when `start` has this one."""
+        environment = {**self.held, self.start: value}
+        for step in self.steps:
+            step.run(environment, meaning)
+        return environment
+
+    def value(self, value: Any, meaning: Meaning) -> Any:  # noqa: ANN401
+        """The value of `end` when `start` has this one."""
+        return self.run(value, meaning)[self.end]

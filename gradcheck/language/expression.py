@@ -1,0 +1,244 @@
+"""An expression: one syntax tree that serves every meaning a formula can have.
+
+A tree is made of six kinds of node. What its words do is a `Meaning`'s business: torch tensors,
+tensors whose every operation is moved a little, balls. Offsets count characters of the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Protocol
+
+from gradcheck.errors import EvaluationError
+from gradcheck.language.word import Word
+
+
+class Meaning(Protocol):
+    """What numbers, words and indexing mean."""
+
+    def number(self, value: int | Decimal) -> Any:  # noqa: ANN401
+        """The value of a number as it is written: exactly that decimal."""
+
+    def call(self, word: Word, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:  # noqa: ANN401
+        """The value of a word; whatever it raises becomes an `EvaluationError`."""
+
+    def index(self, value: Any, items: tuple[Any, ...]) -> Any:  # noqa: ANN401
+        """value[items]."""
+
+    def tensor(self, value: Any) -> Any:  # noqa: ANN401
+        """A plain number, or a list of values, as a value with a shape; others as they are."""
+
+
+Scope = Mapping[str, Any]
+"""The values that names have; `dA/dB` is a name too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number, exactly as written."""
+
+    start: int
+    end: int
+    value: int | Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """None, True, False, `...` or a string."""
+
+    start: int
+    end: int
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A value of the case, a definition's argument, or a link `dA/dB`."""
+
+    start: int
+    end: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list or a tuple."""
+
+    start: int
+    end: int
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A word applied to values; operators are words too."""
+
+    start: int
+    end: int
+    word: Word
+    arguments: tuple[Node, ...]
+    keywords: tuple[tuple[str, Node], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A definition of the file applied to values."""
+
+    start: int
+    end: int
+    definition: Definition
+    arguments: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """`start:stop:step` in an index."""
+
+    start: int
+    end: int
+    bounds: tuple[Node | None, Node | None, Node | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """value[items]."""
+
+    start: int
+    end: int
+    value: Node
+    items: tuple[Node, ...]
+
+
+Node = Number | Literal | Name | Items | Call | Use | Slice | Index
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Expression:
+    """A formula: its text, its tree, and where it stands.
+
+    `names` are the names it reads, in order of appearance; `cost` is the number of operations
+    that one evaluation takes, those of the definitions it uses included.
+    """
+
+    text: str
+    tree: Node
+    file: str = ""
+    line: int = 0
+    names: tuple[str, ...] = field(init=False)
+    cost: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        names: dict[str, None] = {}
+        cost = 0
+        for node in walk(self.tree):
+            if isinstance(node, Name):
+                names[node.name] = None
+            elif isinstance(node, Use):
+                cost += node.definition.cost
+            elif isinstance(node, (Call, Index)):
+                cost += 1
+        object.__setattr__(self, "names", tuple(names))
+        object.__setattr__(self, "cost", cost)
+
+    def evaluate(self, scope: Scope, meaning: Meaning) -> Any:  # noqa: ANN401
+        """The value at `scope`.
+
+        Raises:
+            EvaluationError: An operation has no value there.
+        """
+        try:
+            return _evaluate(self.tree, scope, meaning)
+        except EvaluationError as error:
+            if error.expression is None:
+                error.expression = self
+            raise
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Definition:
+    """A helper of the file: `mse(y, y_hat): (y - y_hat)**2`, or steps of which the last counts."""
+
+    name: str
+    parameters: tuple[str, ...]
+    steps: tuple[tuple[str, Expression], ...]
+
+    @property
+    def cost(self) -> int:
+        return 1 + sum(expression.cost for _, expression in self.steps)
+
+    def apply(self, arguments: Sequence[Any], meaning: Meaning) -> Any:  # noqa: ANN401
+        scope = dict(zip(self.parameters, arguments, strict=True))
+        for name, expression in self.steps:
+            scope[name] = expression.evaluate(scope, meaning)
+        return scope[self.steps[-1][0]]
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """The node and everything below it, in the order of the text."""
+    yield node
+    for child in children(node):
+        yield from walk(child)
+
+
+def children(node: Node) -> tuple[Node, ...]:
+    """What stands directly below a node, in the order of the text."""
+    match node:
+        case Call():
+            return (*node.arguments, *(value for _, value in node.keywords))
+        case Use():
+            return node.arguments
+        case Items():
+            return node.items
+        case Index():
+            return (node.value, *node.items)
+        case Slice():
+            return tuple(bound for bound in node.bounds if bound is not None)
+    return ()
+
+
+def _evaluate(node: Node, scope: Scope, meaning: Meaning) -> Any:  # noqa: ANN401
+    kind = type(node)
+    if kind is Name:
+        return scope[node.name]  # type: ignore[union-attr]
+    if kind is Number:
+        return meaning.number(node.value)  # type: ignore[union-attr, arg-type]
+    if kind is Call:
+        return _call(node, scope, meaning)  # type: ignore[arg-type]
+    return _evaluate_rarer(node, scope, meaning)
+
+
+def _evaluate_rarer(node: Node, scope: Scope, meaning: Meaning) -> Any:  # noqa: ANN401
+    match node:
+        case Literal():
+            return node.value
+        case Items():
+            return [_evaluate(item, scope, meaning) for item in node.items]
+        case Use():
+            arguments = [_evaluate(argument, scope, meaning) for argument in node.arguments]
+            return node.definition.apply(arguments, meaning)
+        case Slice():
+            return slice(*(b and _evaluate(b, scope, meaning) for b in node.bounds))
+        case Index():
+            value = _evaluate(node.value, scope, meaning)
+            items = tuple(_evaluate(item, scope, meaning) for item in node.items)
+            return _blamed(node, meaning.index, value, items)
+    raise TypeError(node)
+
+
+def _call(node: Call, scope: Scope, meaning: Meaning) -> Any:  # noqa: ANN401
+    arguments = [_evaluate(argument, scope, meaning) for argument in node.arguments]
+    keywords = {name: _evaluate(value, scope, meaning) for name, value in node.keywords}
+    return _blamed(node, meaning.call, node.word, arguments, keywords)
+
+
+def _blamed(node: Node, function: Callable[..., Any], *arguments: Any) -> Any:  # noqa: ANN401
+    """function(*arguments); whatever it raises becomes an `EvaluationError` at the node."""
+    try:
+        return function(*arguments)
+    except EvaluationError:
+        raise
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise EvaluationError(lines[0].rstrip("."), node.start, node.end) from error

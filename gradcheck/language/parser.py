@@ -1,0 +1,436 @@
+"""Text → Expression: Python's syntax, parsed with `ast` and admitted node by node."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final, NoReturn
+
+from gradcheck.errors import ExpressionError
+from gradcheck.language.expression import (
+    Call,
+    Definition,
+    Expression,
+    Index,
+    Items,
+    Literal,
+    Name,
+    Node,
+    Number,
+    Slice,
+    Use,
+)
+from gradcheck.language.leibniz import Link, find_links
+from gradcheck.language.vocabulary import SYNONYMS, WORDS
+from gradcheck.language.word import Parameter, Word
+
+MAX_CHARACTERS: Final = 10_000
+MAX_DEPTH: Final = 150
+MAX_COST: Final = 100_000
+_LARGEST: Final = Decimal("1.7976931348623157e308")
+
+_FOREIGN: Final = re.compile(r"[^A-Za-z0-9_ \t\r\n+\-*/@%&|~<>=!()\[\],.:'\"]")
+_RUN_ON: Final = re.compile(r"(?<![\w.])\d[\d.]*(?![eE][-+\d])[A-Za-z_]\w*", re.ASCII)
+_INSTEAD: Final = {
+    "^": "a power is written **",
+    "²": "a power is written **2",
+    "³": "a power is written **3",
+    "−": "a minus is written -",
+    "–": "a minus is written -",
+    "×": "a product is written *",
+    "·": "a product is written *",
+    "⋅": "a product is written *",
+    "÷": "a quotient is written /",
+    "√": "a square root is written sqrt(x)",
+    "≤": "this is written <=",
+    "≥": "this is written >=",
+    "≠": "this is written !=",
+    "π": "this is written pi",
+    "{": "a formula has no dictionaries and no sets",
+    "}": "a formula has no dictionaries and no sets",
+    "#": "a comment stands outside of a formula",
+    ";": "a formula is one expression; write steps for several",
+    "\\": "a formula needs no backslash",
+}
+_BINARY: Final = {
+    ast.Add: "add",
+    ast.Sub: "sub",
+    ast.Mult: "mul",
+    ast.Div: "div",
+    ast.FloorDiv: "floor_divide",
+    ast.Mod: "remainder",
+    ast.Pow: "pow",
+    ast.MatMult: "matmul",
+    ast.BitAnd: "logical_and",
+    ast.BitOr: "logical_or",
+}
+_UNARY: Final = {ast.USub: "neg", ast.UAdd: "positive", ast.Invert: "logical_not"}
+_COMPARE: Final = {
+    ast.Lt: "lt",
+    ast.LtE: "le",
+    ast.Gt: "gt",
+    ast.GtE: "ge",
+    ast.Eq: "eq",
+    ast.NotEq: "ne",
+}
+_REFUSED: Final = {
+    ast.Lambda: "a formula has no lambda",
+    ast.IfExp: "write where(condition, a, b) for a choice",
+    ast.ListComp: "a formula has no comprehensions; the words work on whole tensors",
+    ast.SetComp: "a formula has no comprehensions; the words work on whole tensors",
+    ast.DictComp: "a formula has no comprehensions; the words work on whole tensors",
+    ast.GeneratorExp: "a formula has no comprehensions; the words work on whole tensors",
+    ast.JoinedStr: "a formula has no f-strings",
+    ast.NamedExpr: "a formula assigns nothing; write a step of that name",
+    ast.Starred: "a formula has no *arguments; write them out",
+    ast.Await: "a formula has no await",
+    ast.Yield: "a formula has no yield",
+    ast.YieldFrom: "a formula has no yield",
+    ast.BoolOp: "conditions are joined with & and |, each in parentheses",
+}
+
+
+def parse(
+    text: str,
+    *,
+    links: Mapping[str, str] | None = None,
+    definitions: Mapping[str, Definition] | None = None,
+    scope: Collection[str] = (),
+    file: str = "",
+    line: int = 0,
+) -> Expression:
+    """The expression that `text` spells.
+
+    Args:
+        text: A formula, of at most 10,000 characters.
+        links: The links that may be used, `dA/dB` as written → the name it stands for.
+        definitions: The helpers that may be used.
+        scope: The names of values; a link whose two halves are such names is ambiguous.
+        file, line: Where the formula stands, kept for messages.
+
+    Raises:
+        ExpressionError: The text is no formula, with the offsets of the culprit.
+    """
+    reader = _Reader(text, links or {}, definitions or {}, scope)
+    expression = Expression(text, reader.read(), file, line)
+    if expression.cost > MAX_COST:
+        raise ExpressionError(
+            f"this takes {expression.cost:,} operations, more than {MAX_COST:,}", 0, len(text)
+        )
+    return expression
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """`: did you mean …?` where something known is spelled alike, else nothing."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f": did you mean `{close[0]}`?" if close else ""
+
+
+class _Reader:
+    """Reads one formula; every method admits one kind of node."""
+
+    def __init__(
+        self,
+        text: str,
+        links: Mapping[str, str],
+        definitions: Mapping[str, Definition],
+        scope: Collection[str],
+    ) -> None:
+        self.text = text
+        self.links = links
+        self.definitions = definitions
+        self.scope = scope
+        self.names: dict[int, str] = {}
+        self.shift = 0
+        self.depth = 0
+
+    def read(self) -> Node:
+        self._check_characters()
+        python = self._replace_links()
+        python = re.sub(r"[\t\r\n]", " ", python)
+        self.shift = len(python) - len(python.lstrip())
+        return self._admit(self._parse(python.strip()))
+
+    def _check_characters(self) -> None:
+        if not self.text.strip():
+            raise ExpressionError("the formula is empty")
+        if len(self.text) > MAX_CHARACTERS:
+            raise ExpressionError(
+                f"the formula has {len(self.text):,} characters, more than {MAX_CHARACTERS:,}: "
+                "name parts of it as steps"
+            )
+        if foreign := _FOREIGN.search(self.text):
+            raise ExpressionError(_foreign(foreign.group()), foreign.start(), foreign.end())
+        if run_on := _RUN_ON.search(self.text):
+            message = "not a formula: a product needs its *, as in 2*x"
+            raise ExpressionError(message, run_on.start(), run_on.end())
+
+    def _replace_links(self) -> str:
+        """The text with every link made one Python name of the same length."""
+        python = self.text
+        for start, link in find_links(self.text):
+            if str(link) not in self.links:
+                continue
+            if f"d{link.output}" in self.scope and f"d{link.input}" in self.scope:
+                raise ExpressionError(
+                    f"`{link}` is a link and also `d{link.output}` divided by `d{link.input}`: "
+                    "rename a value, or put spaces around the / for the division",
+                    start,
+                    start + len(str(link)),
+                )
+            self.names[start] = self.links[str(link)]
+            python = python[:start] + str(link).replace("/", "_") + python[start + len(str(link)) :]
+        return python
+
+    def _parse(self, python: str) -> ast.expr:
+        try:
+            return ast.parse(python, mode="eval").body
+        except SyntaxError as error:
+            start = self.shift + max((error.offset or 1) - 1, 0)
+            raise ExpressionError(_syntax(error, python), min(start, len(self.text) - 1)) from None
+        except (RecursionError, MemoryError):
+            raise self._too_deep() from None
+
+    def _too_deep(self) -> ExpressionError:
+        return ExpressionError(
+            f"the formula is nested more than {MAX_DEPTH} deep: name parts of it as steps"
+        )
+
+    def _span(self, node: ast.AST) -> tuple[int, int]:
+        start, end = node.col_offset, node.end_col_offset  # type: ignore[attr-defined]
+        return self.shift + start, self.shift + end
+
+    def _refuse(self, node: ast.AST, message: str) -> NoReturn:
+        raise ExpressionError(message, *self._span(node))
+
+    def _admit(self, node: ast.expr) -> Node:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise self._too_deep()
+        method = _ADMITTED.get(type(node))
+        if method is None:
+            self._refuse(node, _REFUSED.get(type(node), "this is not part of the language"))
+        admitted = method(self, node)
+        self.depth -= 1
+        return admitted
+
+    def _all(self, nodes: Sequence[ast.expr]) -> tuple[Node, ...]:
+        return tuple(self._admit(node) for node in nodes)
+
+    def _constant(self, node: ast.Constant) -> Node:
+        start, end = self._span(node)
+        if isinstance(node.value, (bool, str, type(None))):
+            return Literal(start, end, node.value)
+        if isinstance(node.value, (int, float)):
+            return Number(start, end, self._number(node, self.text[start:end]))
+        self._refuse(node, "this is not part of the language")
+
+    def _number(self, node: ast.Constant, text: str) -> int | Decimal:
+        if abs(node.value) > _LARGEST:  # type: ignore[arg-type, operator]
+            self._refuse(node, "this number is larger than any float64")
+        return node.value if isinstance(node.value, int) else Decimal(text)
+
+    def _name(self, node: ast.Name) -> Node:
+        start, end = self._span(node)
+        if start in self.names:
+            return Name(start, end, self.names[start])
+        word = WORDS.get(node.id)
+        if word is None:
+            return Name(start, end, node.id)
+        if word.signature is not None:
+            self._refuse(node, f"`{word.name}` is a word: write {word.usage}")
+        return Call(start, end, word, ())
+
+    def _list(self, node: ast.List) -> Node:
+        return Items(*self._span(node), self._all(node.elts))
+
+    def _tuple(self, node: ast.Tuple) -> Node:
+        return Items(*self._span(node), self._all(node.elts))
+
+    def _binop(self, node: ast.BinOp) -> Node:
+        word = _BINARY.get(type(node.op))
+        if word is None:
+            self._refuse(node, "this operator is not part of the language")
+        return Call(*self._span(node), WORDS[word], self._values(node.left, node.right))
+
+    def _unaryop(self, node: ast.UnaryOp) -> Node:
+        word = _UNARY.get(type(node.op))
+        if word is None:
+            self._refuse(node, "a condition is negated with ~, in parentheses")
+        return Call(*self._span(node), WORDS[word], self._values(node.operand))
+
+    def _compare(self, node: ast.Compare) -> Node:
+        if len(node.ops) > 1:
+            self._refuse(node, "write a chain of comparisons as (a < b) & (b < c)")
+        word = _COMPARE.get(type(node.ops[0]))
+        if word is None:
+            self._refuse(node, "this comparison is not part of the language")
+        return Call(*self._span(node), WORDS[word], self._values(node.left, node.comparators[0]))
+
+    def _values(self, *nodes: ast.expr) -> tuple[Node, ...]:
+        """Operands: values, so neither strings nor None."""
+        for node in nodes:
+            if isinstance(node, ast.Constant) and not isinstance(node.value, (int, float)):
+                self._refuse(node, "this is no value")
+        return self._all(nodes)
+
+    def _attribute(self, node: ast.Attribute) -> Node:
+        if node.attr in ("T", "mT"):
+            return Call(*self._span(node), WORDS[node.attr], (self._admit(node.value),))
+        if _is_module(node.value) and (word := WORDS.get(node.attr)):
+            if word.signature is None:
+                return Call(*self._span(node), word, ())
+            self._refuse(node, f"`{word.name}` is a word: write {word.usage}")
+        self._refuse(node, f"`.{node.attr}` is not part of the language, only .T and .mT are")
+
+    def _subscript(self, node: ast.Subscript) -> Node:
+        items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        value = self._admit(node.value)
+        return Index(*self._span(node), value, tuple(self._item(item) for item in items))
+
+    def _item(self, node: ast.expr) -> Node:
+        if isinstance(node, ast.Constant) and node.value is ...:
+            return Literal(*self._span(node), ...)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            self._refuse(node, "an index is a number, a slice, None or a tensor")
+        return self._admit(node)
+
+    def _slice(self, node: ast.Slice) -> Node:
+        bounds = (node.lower, node.upper, node.step)
+        lower, upper, step = (bound and self._admit(bound) for bound in bounds)
+        return Slice(*self._span(node), (lower, upper, step))
+
+    def _call(self, node: ast.Call) -> Node:
+        name = self._called(node.func)
+        for keyword in node.keywords:
+            if keyword.arg is None:
+                self._refuse(keyword.value, "a formula has no **arguments; write them out")
+        if name in self.definitions:
+            return self._use(node, self.definitions[name])
+        if name in WORDS and WORDS[name].signature is not None:
+            return self._word(node, WORDS[name])
+        self._refuse(node.func, self._unknown_word(name))
+
+    def _unknown_word(self, name: str) -> str:
+        if name in self.scope or (name in WORDS):
+            return f"`{name}` is a value, not a word: a product is written with *"
+        if name in SYNONYMS:
+            return f"`{name}` is not a word: write {SYNONYMS[name]}"
+        known = suggestion(name, [*WORDS, *self.definitions])
+        return f"`{name}` is not a word{known or ': `gradcheck words` lists them'}"
+
+    def _called(self, function: ast.expr) -> str:
+        if isinstance(function, ast.Name):
+            return function.id
+        if isinstance(function, ast.Attribute):
+            if _is_module(function.value):
+                return function.attr
+            if function.attr in WORDS:
+                self._refuse(function, f"values have no methods: write {WORDS[function.attr].usage}")
+            self._refuse(function, f"`.{function.attr}` is not part of the language")
+        self._refuse(function, "only words and definitions can be called")
+
+    def _use(self, node: ast.Call, definition: Definition) -> Node:
+        given: dict[str, ast.expr] = {}
+        for name, value in zip(definition.parameters, node.args, strict=False):
+            given[name] = value
+        for keyword in node.keywords:
+            given[str(keyword.arg)] = keyword.value
+        count = len(node.args) + len(node.keywords)
+        if set(given) != set(definition.parameters) or count != len(given):
+            usage = f"{definition.name}({', '.join(definition.parameters)})"
+            self._refuse(node, f"this definition is used as {usage}")
+        arguments = self._values(*(given[name] for name in definition.parameters))
+        return Use(*self._span(node), definition, arguments)
+
+    def _word(self, node: ast.Call, word: Word) -> Node:
+        arguments: list[Node] = []
+        keywords: dict[str, Node] = {}
+        for parameter, value in self._bind(node, word):
+            self._check_kind(parameter, value)
+            admitted = self._admit(value)
+            # Values go by position, as torch's functions take them; settings go by name.
+            if parameter.variadic or (parameter.is_value and not parameter.optional):
+                arguments.append(admitted)
+            else:
+                keywords[parameter.name] = admitted
+        return Call(*self._span(node), word, tuple(arguments), tuple(keywords.items()))
+
+    def _bind(self, node: ast.Call, word: Word) -> list[tuple[Parameter, ast.expr]]:
+        parameters = word.parameters
+        bound: list[tuple[Parameter, ast.expr]] = []
+        for position, value in enumerate(node.args):
+            if position < len(parameters):
+                bound.append((parameters[position], value))
+            elif parameters and parameters[-1].variadic:
+                bound.append((parameters[-1], value))
+            else:
+                self._refuse(value, f"one argument too many: {word.usage}")
+        by_name = {parameter.name: parameter for parameter in parameters}
+        taken = {parameter.name for parameter, _ in bound}
+        for keyword in node.keywords:
+            name = str(keyword.arg)
+            if name not in by_name:
+                known = suggestion(name, by_name) or f": it is used as {word.usage}"
+                self._refuse(keyword, f"`{word.name}` has no argument `{name}`{known}")
+            if name in taken:
+                self._refuse(keyword, f"`{name}` is given twice")
+            taken.add(name)
+            bound.append((by_name[name], keyword.value))
+        missing = [p.name for p in parameters if not p.optional and p.name not in taken]
+        if missing:
+            self._refuse(node, f"`{missing[0]}` is missing: {word.usage}")
+        order = {parameter.name: place for place, parameter in enumerate(parameters)}
+        return sorted(bound, key=lambda pair: order[pair[0].name])
+
+    def _check_kind(self, parameter: Parameter, value: ast.expr) -> None:
+        is_text = isinstance(value, ast.Constant) and isinstance(value.value, str)
+        if parameter.kind == "text" and not is_text:
+            self._refuse(value, f"`{parameter.name}` is a text in quotes")
+        if parameter.kind != "text" and is_text:
+            self._refuse(value, f"`{parameter.name}` is not a text")
+        if parameter.kind == "list" and not isinstance(value, (ast.List, ast.Tuple)):
+            self._refuse(value, f"`{parameter.name}` is a list: write [a, b]")
+
+
+_ADMITTED: Final[dict[type[ast.expr], Callable[[_Reader, Any], Node]]] = {
+    ast.Constant: _Reader._constant,
+    ast.Name: _Reader._name,
+    ast.List: _Reader._list,
+    ast.Tuple: _Reader._tuple,
+    ast.BinOp: _Reader._binop,
+    ast.UnaryOp: _Reader._unaryop,
+    ast.Compare: _Reader._compare,
+    ast.Attribute: _Reader._attribute,
+    ast.Subscript: _Reader._subscript,
+    ast.Slice: _Reader._slice,
+    ast.Call: _Reader._call,
+}
+
+
+def _is_module(node: ast.expr) -> bool:
+    """`torch`, `math`, or something inside of torch, as in `torch.nn.functional.relu`."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return isinstance(node, ast.Name) and node.id in ("torch", "math")
+
+
+def _foreign(character: str) -> str:
+    if character in _INSTEAD:
+        return f"`{character}`: {_INSTEAD[character]}"
+    if character.isprintable():
+        return f"`{character}` is not part of the language; names are written in ASCII letters"
+    return f"the character U+{ord(character):04X} is not part of the language"
+
+
+def _syntax(error: SyntaxError, python: str) -> str:
+    message = error.msg
+    if "too many nested" in message:
+        return f"the formula is nested more than {MAX_DEPTH} deep: name parts of it as steps"
+    if "Maybe you meant '=='" in message or re.search(r"(?<![=<>!])=(?!=)", python):
+        return "not a formula: a step is written `name: formula`, without ="
+    return f"not a formula: {message}"
+

@@ -1,0 +1,248 @@
+"""The vocabulary: every word that a formula may call, by topic, with torch's own names."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gradcheck.language.word import Word
+
+_OURS: Final = "gradcheck.torch_words"
+
+CONSTANTS: Final = (
+    Word("pi", None, "the ratio of a circle's circumference to its diameter", "math.pi"),
+    Word("e", None, "the base of the natural logarithm", "math.e"),
+)
+
+ARITHMETIC: Final = (
+    Word("add", "input:operand, other:operand", "x + y", "operator.add"),
+    Word("sub", "input:operand, other:operand", "x - y", "operator.sub"),
+    Word("mul", "input:operand, other:operand", "x * y", "operator.mul"),
+    Word("div", "input:operand, other:operand", "x / y", "operator.truediv"),
+    Word("floor_divide", "input:operand, other:operand", "x // y", "operator.floordiv"),
+    Word("remainder", "input:operand, other:operand", "x % y", "operator.mod"),
+    Word("pow", "input:operand, exponent:operand", "x ** y", f"{_OURS}.power"),
+    Word("neg", "input:operand", "-x", "operator.neg"),
+    Word("positive", "input:operand", "+x", "operator.pos"),
+    Word("lt", "input:operand, other:operand", "x < y", "operator.lt"),
+    Word("le", "input:operand, other:operand", "x <= y", "operator.le"),
+    Word("gt", "input:operand, other:operand", "x > y", "operator.gt"),
+    Word("ge", "input:operand, other:operand", "x >= y", "operator.ge"),
+    Word("eq", "input:operand, other:operand", "x == y", "operator.eq"),
+    Word("ne", "input:operand, other:operand", "x != y", "operator.ne"),
+    Word("logical_and", "input:raw, other:raw", "x & y", "torch.logical_and"),
+    Word("logical_or", "input:raw, other:raw", "x | y", "torch.logical_or"),
+    Word("logical_not", "input:raw", "~x", "torch.logical_not"),
+)
+
+ELEMENTWISE: Final = (
+    Word("exp", "input", "e to the power of x", "torch.exp"),
+    Word("log", "input", "natural logarithm", "torch.log"),
+    Word("log1p", "input", "log(1 + x), accurate near 0", "torch.log1p"),
+    Word("expm1", "input", "exp(x) - 1, accurate near 0", "torch.expm1"),
+    Word("sqrt", "input", "square root", "torch.sqrt"),
+    Word("rsqrt", "input", "1/sqrt(x)", "torch.rsqrt"),
+    Word("reciprocal", "input", "1/x", "torch.reciprocal"),
+    Word("square", "input", "x**2", "torch.square"),
+    Word("abs", "input", "absolute value", "torch.abs"),
+    Word("sign", "input", "-1, 0 or 1", "torch.sign"),
+    Word("floor", "input", "largest integer not above x", "torch.floor"),
+    Word("round", "input", "nearest integer, ties to even", "torch.round"),
+    Word("sin", "input", "sine", "torch.sin"),
+    Word("cos", "input", "cosine", "torch.cos"),
+    Word("tan", "input", "tangent", "torch.tan"),
+    Word("asin", "input", "inverse sine", "torch.asin"),
+    Word("acos", "input", "inverse cosine", "torch.acos"),
+    Word("atan", "input", "inverse tangent", "torch.atan"),
+    Word("atan2", "input, other", "angle of the point (other, input)", "torch.atan2"),
+    Word("sinh", "input", "hyperbolic sine", "torch.sinh"),
+    Word("cosh", "input", "hyperbolic cosine", "torch.cosh"),
+    Word("tanh", "input", "hyperbolic tangent", "torch.tanh"),
+    Word("sigmoid", "input", "1/(1 + exp(-x))", "torch.sigmoid"),
+    Word("logsigmoid", "input", "log(sigmoid(x))", "torch.nn.functional.logsigmoid"),
+    Word(
+        "softplus",
+        "input, beta:number?, threshold:number?",
+        "log(1 + exp(beta*x))/beta, linear where beta*x exceeds the threshold (20)",
+        "torch.nn.functional.softplus",
+    ),
+    Word("relu", "input", "maximum(x, 0)", "torch.relu"),
+    Word(
+        "leaky_relu",
+        "input, negative_slope:number?",
+        "x where positive, else negative_slope*x (0.01)",
+        "torch.nn.functional.leaky_relu",
+    ),
+    Word(
+        "elu",
+        "input, alpha:number?",
+        "x where positive, else alpha*(exp(x) - 1)",
+        "torch.nn.functional.elu",
+    ),
+    Word(
+        "gelu",
+        "input, approximate:text?",
+        "x times the normal distribution function of x; approximate: 'none' or 'tanh'",
+        "torch.nn.functional.gelu",
+    ),
+    Word("silu", "input", "x*sigmoid(x)", "torch.nn.functional.silu"),
+    Word("erf", "input", "error function", "torch.erf"),
+    Word("erfc", "input", "1 - erf(x), accurate for large x", "torch.erfc"),
+    Word("lgamma", "input", "log of |gamma(x)|", "torch.lgamma"),
+    Word("digamma", "input", "derivative of lgamma", "torch.digamma"),
+    Word("xlogy", "input, other", "x*log(y), 0 where x is 0", "torch.xlogy"),
+    Word("hypot", "input, other", "sqrt(x**2 + y**2)", "torch.hypot"),
+    Word("logaddexp", "input, other", "log(exp(x) + exp(y))", "torch.logaddexp"),
+    Word("minimum", "input, other", "the smaller of two", "torch.minimum"),
+    Word("maximum", "input, other", "the larger of two", "torch.maximum"),
+    Word(
+        "clamp",
+        "input, min:operand?, max:operand?",
+        "x moved into [min, max]",
+        f"{_OURS}.clamp",
+    ),
+    Word("where", "condition:raw, input, other", "input where condition, else other", "torch.where"),
+    Word("detach", "input", "x as a constant, not differentiated", "torch.detach"),
+)
+
+REDUCTIONS: Final = (
+    Word("sum", "input, dim:ints?, keepdim:flag?", "sum of entries", "torch.sum"),
+    Word("mean", "input, dim:ints?, keepdim:flag?", "mean of entries", "torch.mean"),
+    Word("prod", "input, dim:int?, keepdim:flag?", "product of entries", "torch.prod"),
+    Word("amax", "input, dim:ints?, keepdim:flag?", "largest entry", "torch.amax"),
+    Word("amin", "input, dim:ints?, keepdim:flag?", "smallest entry", "torch.amin"),
+    Word(
+        "var",
+        "input, dim:ints?, correction:number?, keepdim:flag?, unbiased:flag?",
+        "variance, over n - correction (1)",
+        "torch.var",
+    ),
+    Word(
+        "std",
+        "input, dim:ints?, correction:number?, keepdim:flag?, unbiased:flag?",
+        "standard deviation, over n - correction (1)",
+        "torch.std",
+    ),
+    Word("logsumexp", "input, dim:ints, keepdim:flag?", "log(sum(exp(x)))", "torch.logsumexp"),
+    Word("softmax", "input, dim:int", "exp(x)/sum(exp(x))", "torch.softmax"),
+    Word("log_softmax", "input, dim:int", "log(softmax(x))", "torch.log_softmax"),
+    Word("cumsum", "input, dim:int", "sums up to each entry", "torch.cumsum"),
+    Word("cumprod", "input, dim:int", "products up to each entry", "torch.cumprod"),
+    Word(
+        "norm",
+        "input, p:number?, dim:ints?, keepdim:flag?",
+        "the p-norm of the entries (2)",
+        f"{_OURS}.norm",
+    ),
+)
+
+LINEAR_ALGEBRA: Final = (
+    Word("matmul", "input, other", "x @ y", "torch.matmul"),
+    Word("dot", "input, tensor", "inner product of two vectors", "torch.dot"),
+    Word("outer", "input, vec2", "outer product of two vectors", "torch.outer"),
+    Word("kron", "input, other", "Kronecker product", "torch.kron"),
+    Word(
+        "einsum",
+        "equation:text, *operands",
+        "sum of products, indices as in 'ij,jk->ik'",
+        "torch.einsum",
+    ),
+    Word("tensordot", "a, b, dims:ints?", "contraction over dims (2)", "torch.tensordot"),
+    Word("trace", "input", "sum of a matrix's diagonal", "torch.trace"),
+    Word("det", "input", "determinant", "torch.linalg.det"),
+    Word("logdet", "input", "log of the determinant", "torch.logdet"),
+    Word(
+        "slogdet",
+        "input",
+        "sign and log|det|: slogdet(x)[0], slogdet(x)[1]",
+        "torch.linalg.slogdet",
+    ),
+    Word("inv", "A", "inverse matrix", "torch.linalg.inv"),
+    Word("solve", "A, B", "inv(A) @ B", "torch.linalg.solve"),
+    Word("cholesky", "input", "lower triangular L with L @ L.T = x", "torch.linalg.cholesky"),
+    Word("diag", "input, diagonal:int?", "diagonal of a matrix, or matrix of one", "torch.diag"),
+    Word("tril", "input, diagonal:int?", "lower triangle, zero above", "torch.tril"),
+    Word("triu", "input, diagonal:int?", "upper triangle, zero below", "torch.triu"),
+)
+
+SHAPES: Final = (
+    Word("T", "input", "x.T: the transpose of a matrix", f"{_OURS}.transpose_all"),
+    Word("mT", "input", "x.mT: the last two dimensions swapped", f"{_OURS}.transpose_matrix"),
+    Word("transpose", "input, dim0:int, dim1:int", "two dimensions swapped", "torch.transpose"),
+    Word("permute", "input, dims:ints", "dimensions in another order", "torch.permute"),
+    Word("reshape", "input, shape:ints", "the same entries in another shape", "torch.reshape"),
+    Word("flatten", "input, start_dim:int?, end_dim:int?", "dimensions joined", "torch.flatten"),
+    Word("squeeze", "input, dim:ints?", "dimensions of size 1 removed", "torch.squeeze"),
+    Word("unsqueeze", "input, dim:int", "a dimension of size 1 inserted", "torch.unsqueeze"),
+    Word("expand", "input, *size:ints", "dimensions of size 1 repeated", f"{_OURS}.expand", True),
+    Word("concatenate", "tensors:list, dim:int?", "joined along dim (0)", "torch.concatenate"),
+    Word("stack", "tensors:list, dim:int?", "joined along a new dim (0)", "torch.stack"),
+    Word("flip", "input, dims:ints", "order of entries reversed", "torch.flip"),
+    Word("roll", "input, shifts:ints, dims:ints?", "entries moved round", "torch.roll"),
+    Word("gather", "input, dim:int, index:raw", "entries picked by index", f"{_OURS}.gather"),
+    Word(
+        "index_select", "input, dim:int, index:raw", "slices picked by index", f"{_OURS}.index_select"
+    ),
+    Word(
+        "one_hot",
+        "input:raw, num_classes:int",
+        "1 at the class, 0 elsewhere",
+        f"{_OURS}.one_hot",
+        True,
+    ),
+)
+
+CREATION: Final = (
+    Word("zeros", "*size:ints", "all 0", f"{_OURS}.zeros", True),
+    Word("ones", "*size:ints", "all 1", f"{_OURS}.ones", True),
+    Word("eye", "n:int, m:int?", "identity matrix", f"{_OURS}.eye", True),
+    Word(
+        "arange",
+        "start:number, end:number?, step:number?",
+        "equally spaced numbers",
+        f"{_OURS}.arange",
+        True,
+    ),
+    Word("zeros_like", "input", "all 0, in the shape of x", "torch.zeros_like"),
+    Word("ones_like", "input", "all 1, in the shape of x", "torch.ones_like"),
+    Word(
+        "full_like",
+        "input, fill_value:number",
+        "one number, in the shape of x",
+        "torch.full_like",
+    ),
+)
+
+TOPICS: Final = {
+    "constants": CONSTANTS,
+    "arithmetic": ARITHMETIC,
+    "elementwise": ELEMENTWISE,
+    "reductions": REDUCTIONS,
+    "linear algebra": LINEAR_ALGEBRA,
+    "shapes": SHAPES,
+    "creation": CREATION,
+}
+
+WORDS: Final = {word.name: word for words in TOPICS.values() for word in words}
+
+SYNONYMS: Final = {
+    "max": "amax (over entries) or maximum (of two)",
+    "min": "amin (over entries) or minimum (of two)",
+    "ln": "log",
+    "power": "x ** y",
+    "arcsin": "asin",
+    "arccos": "acos",
+    "arctan": "atan",
+    "arctan2": "atan2",
+    "cat": "concatenate",
+    "concat": "concatenate",
+    "inverse": "inv",
+    "mm": "x @ y",
+    "bmm": "x @ y",
+    "view": "reshape",
+    "swish": "silu",
+    "expit": "sigmoid",
+    "pinv": "inv",
+    "len": "a named size (`sizes:`)",
+    "relu_": "relu",
+}
+"""What people write for a word that exists here under another name."""

@@ -1,0 +1,69 @@
+"""A word of the vocabulary: what a formula may call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, NamedTuple, cast
+
+Kind = Literal["tensor", "operand", "raw", "list", "int", "ints", "number", "flag", "text"]
+
+
+class Parameter(NamedTuple):
+    """One argument of a word: `kind` says what may be written there.
+
+    `tensor`: a value, a number becoming a 0-dimensional tensor; `operand`: a value or a plain
+    number; `raw`: a mask or an index, kept as it is; `list`: several values; `int`, `ints`, `number`, `flag`, `text`: as they say.
+    """
+
+    name: str
+    kind: Kind
+    optional: bool
+    variadic: bool
+
+    @property
+    def is_value(self) -> bool:
+        return self.kind in ("tensor", "operand", "raw", "list")
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word: its name, its arguments, one line of documentation and the function it means.
+
+    `signature` lists the arguments as `name:kind?`: the kind `tensor` goes unsaid, `?` marks an
+    optional one, a leading `*` any number of them. An empty `signature` of `None` is a constant.
+    `torch` is the dotted name of the function. `creates` marks words whose result's size is not
+    bounded by their arguments' sizes; they are also given `dtype` and `device`.
+    """
+
+    name: str
+    signature: str | None
+    doc: str
+    torch: str
+    creates: bool = False
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        if not self.signature:
+            return ()
+        return tuple(_parameter(text) for text in self.signature.split(", "))
+
+    @property
+    def usage(self) -> str:
+        """How the word is written, as in `sum(input, dim=…, keepdim=…)`."""
+        if self.signature is None:
+            return self.name
+        return f"{self.name}({', '.join(_usage(parameter) for parameter in self.parameters)})"
+
+
+def _parameter(text: str) -> Parameter:
+    optional = text.endswith("?")
+    variadic = text.startswith("*")
+    name, _, kind = text.strip("*?").partition(":")
+    return Parameter(name, cast(Kind, kind or "tensor"), optional, variadic)
+
+
+def _usage(parameter: Parameter) -> str:
+    if parameter.variadic:
+        return f"*{parameter.name}"
+    return f"{parameter.name}=…" if parameter.optional else parameter.name

@@ -1,0 +1,182 @@
+"""The numeric oracle: finite differences of the forward function, with a bound on their error."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gradcheck.ball import Array, Ball
+from gradcheck.oracles.extrapolation import Effort, Samples, differences, extrapolate, ladder, scale
+from gradcheck.oracles.singularity import Kind, kinds, one_sided_slopes
+
+Function = Callable[[Tensor], Tensor]
+
+CHUNK_ELEMENTS: Final = 2**22
+"""The most elements, of inputs or of outputs, that a function is given in one batch."""
+
+_WORDS: Final = {
+    Kind.UNDEFINED: "not finite at this point",
+    Kind.EDGE: "at the edge of the domain",
+    Kind.JUMP: "a jump at this point",
+    Kind.CUSP: "a cusp or a singularity at this point",
+    Kind.KINK: "a kink at this point",
+    Kind.NOISE: "nothing but noise around this point",
+}
+
+
+def jacobian(function: Function, point: Tensor, *, effort: Effort = "full") -> Ball:
+    """The Jacobian of `function` at `point`, of shape `function(point).shape + point.shape`.
+
+    `function` maps one float64 tensor of the point's shape to one of any shape, and is
+    deterministic. "quick" evaluates 23 points an input, "full" up to 119. The radius estimates the
+    truncation error plus the measured rounding noise of the function; double it for a bound that
+    can be believed. It is infinite where there is no derivative, with a note that says why.
+    Raises what `function` raises.
+    """
+    x = point.detach().cpu().numpy().astype(np.float64)
+    with torch.no_grad(), np.errstate(all="ignore"):
+        output = tuple(function(point.detach().clone()).shape)
+        batches = _samples(_Batched(function, point), x, math.prod(output), effort)
+        answer = _joined([_answer(samples) for samples in batches])
+    return Ball(
+        _transposed(answer.midpoint, output, x.shape),
+        _transposed(answer.radius, output, x.shape),
+        "estimated",
+        tuple(_notes(answer, output, x.shape)),
+    )
+
+
+class _Batched:
+    """A function of one point, applied to many: by `vmap`, or one by one if that does not work."""
+
+    def __init__(self, function: Function, point: Tensor) -> None:
+        self._function = function
+        self._point = point
+        self._vmap = True
+
+    def __call__(self, points: Array, chunk: int) -> Array:
+        tensors = torch.from_numpy(points.reshape(-1, *self._point.shape)).to(self._point.device)
+        values = self._together(tensors, chunk) if self._vmap else None
+        if values is None:
+            self._vmap = False
+            values = torch.stack([self._function(tensor) for tensor in tensors])
+        array: Array = values.detach().cpu().numpy()
+        return array.astype(np.float64, copy=False).reshape(len(points), -1)
+
+    def _together(self, tensors: Tensor, chunk: int) -> Tensor | None:
+        """All values from vmap; None if it cannot, or says that it would loop anyway."""
+        size = chunk if chunk < len(tensors) else None
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message=".*batching rule")
+            try:
+                return torch.func.vmap(self._function, chunk_size=size)(tensors)
+            except Exception:
+                # Whatever is wrong with the function itself is raised by the loop.
+                return None
+
+
+def _samples(function: _Batched, x: Array, outputs: int, effort: Effort) -> Iterator[Samples]:
+    """The samples of as many inputs at a time as the memory budget allows; none if all is empty."""
+    flat = x.reshape(-1)
+    steps = ladder(flat, effort)
+    chunk = max(1, CHUNK_ELEMENTS // max(1, flat.size, outputs))
+    inputs = max(1, chunk // (2 * len(steps) + 1))
+    for start in range(0, flat.size if outputs else 0, inputs):
+        yield _sample(function, flat, steps[:, start : start + inputs], start, chunk)
+
+
+def _sample(function: _Batched, x: Array, steps: Array, start: int, chunk: int) -> Samples:
+    """f at x and at x ± h for the inputs from `start` on, one batch."""
+    levels, inputs = steps.shape
+    entries = np.arange(start, start + inputs)
+    displaced = np.stack([x[entries] + steps, x[entries] - steps])
+    points = np.broadcast_to(x, (2, levels, inputs, x.size)).copy()
+    points[:, :, np.arange(inputs), entries] = displaced
+    values = function(np.concatenate([x[None], points.reshape(-1, x.size)]), chunk)
+    forward, backward = values[1:].reshape(2, levels, -1)
+    outputs = values.shape[1]
+    return Samples(
+        step=np.repeat((displaced[0] - displaced[1]) / 2, outputs, axis=1),
+        scale=np.repeat(scale(x[entries]), outputs),
+        forward=forward,
+        backward=backward,
+        centre=np.tile(values[0], inputs),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Answer:
+    """What is known of each entry, (entries,): the outputs by the first input, the second, ...
+
+    `before` and `after` are one-sided derivatives, given where there are kinks.
+    """
+
+    midpoint: Array
+    radius: Array
+    kind: NDArray[np.int64]
+    before: Array
+    after: Array
+
+
+def _answer(samples: Samples) -> _Answer:
+    found = differences(samples)
+    estimate, kind = extrapolate(found), kinds(samples, found)
+    radius = np.where(kind, np.inf, estimate.bound)
+    kinked = (kind == Kind.KINK).any()
+    before, after = one_sided_slopes(samples, found) if kinked else (radius, radius)
+    return _Answer(estimate.value, radius, kind, before, after)
+
+
+def _joined(parts: list[_Answer]) -> _Answer:
+    if not parts:
+        nothing = np.zeros(0)
+        return _Answer(nothing, nothing, nothing.astype(np.int64), nothing, nothing)
+    if len(parts) == 1:
+        return parts[0]
+    return _Answer(
+        np.concatenate([part.midpoint for part in parts]),
+        np.concatenate([part.radius for part in parts]),
+        np.concatenate([part.kind for part in parts]),
+        np.concatenate([part.before for part in parts]),
+        np.concatenate([part.after for part in parts]),
+    )
+
+
+def _transposed(entries: Array, output: tuple[int, ...], point: tuple[int, ...]) -> Array:
+    """Outputs by inputs, in the shape of a Jacobian."""
+    columns = entries.reshape(math.prod(point), math.prod(output))
+    return np.ascontiguousarray(columns.T).reshape(output + point)
+
+
+def _notes(answer: _Answer, output: tuple[int, ...], point: tuple[int, ...]) -> Iterator[str]:
+    """A sentence for each kind met: where first, and at how many entries more."""
+    for kind in sorted(set(answer.kind[answer.kind != Kind.NONE].tolist())):
+        entries = np.flatnonzero(answer.kind == kind)
+        first, others = int(entries[0]), len(entries) - 1
+        sides = f"{answer.before[first]:.4g} and {answer.after[first]:.4g}"
+        yield (
+            _WORDS[kind]
+            + _where(first, output, point)
+            + (f": the one-sided derivatives are {sides}" if kind == Kind.KINK else "")
+            + (f" (and at {others} more entries)" if others else "")
+        )
+
+
+def _where(entry: int, output: tuple[int, ...], point: tuple[int, ...]) -> str:
+    """ ", output[1] by input[0, 2]"; nothing where both are scalars."""
+    if not output and not point:
+        return ""
+    i, o = divmod(entry, math.prod(output))
+    return f", {_named('output', o, output)} by {_named('input', i, point)}"
+
+
+def _named(word: str, position: int, shape: tuple[int, ...]) -> str:
+    return f"{word}{[int(k) for k in np.unravel_index(position, shape)]}" if shape else word

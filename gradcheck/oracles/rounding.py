@@ -1,0 +1,141 @@
+"""Monte-Carlo arithmetic: an evaluation repeated with every operation's result moved a little.
+
+Rounding moves each result by at most half a unit in its last place. Moving each by a random
+amount of that size, and seeing how far the final answer moves, measures what rounding does to it
+(D. S. Parker, "Monte Carlo Arithmetic", UCLA CSD-970002, 1997).
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+from collections.abc import Callable
+from typing import Any, Final, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map
+
+from gradcheck.ball import Array, Ball
+
+SAMPLES: Final = 4
+SAFETY: Final = 3.0
+"""The radius is this many times the largest deviation among the samples …"""
+FLOOR: Final = 4.0
+"""… plus this many half units in the last place of the answer."""
+
+_EXACT: Final = frozenset(
+    "abs alias amax amin arange argmax argmin bernoulli cat clamp clamp_max clamp_min clone constant_pad_nd "
+    "copy copy_ detach diag_embed diagonal_backward empty empty_like empty_strided expand eye fill "
+    "fill_ flip floor full full_like gather index index_put index_select lift_fresh masked_fill "
+    "maximum minimum neg new_empty new_empty_strided new_full new_ones new_zeros ones ones_like "
+    "relu repeat roll round scalar_tensor scatter select_backward select_scatter sgn sign "
+    "slice_backward stack threshold_backward tril triu where zero_ zeros zeros_like _to_copy "
+    "_local_scalar_dense unbind split narrow_copy trunc ceil".split()
+)
+"""Operations that move, pick or make numbers and round none."""
+
+
+def measure(evaluate: Callable[[], Tensor], answer: Tensor, seed: int = 0) -> Ball:
+    """The ball around `answer`, what `evaluate` gives undisturbed, that rounding fills.
+
+    The radius is SAFETY times the largest deviation in SAMPLES disturbed evaluations, plus FLOOR
+    half units in the last place of the entry, plus the dtype's smallest subnormal; infinite where
+    a disturbed evaluation is not finite though the answer is. An answer that is not finite is
+    itself: its radius is 0.
+    """
+    information = torch.finfo(answer.dtype)
+    unit = information.eps / 2
+    midpoint = to_array(answer)
+    deviation = np.zeros_like(midpoint)
+    for sample in range(SAMPLES):
+        with MonteCarlo(unit, seed + sample):
+            disturbed = to_array(evaluate())
+        with np.errstate(invalid="ignore"):
+            deviation = np.fmax(deviation, _finite(np.abs(disturbed - midpoint)))
+    smallest = information.smallest_normal * information.eps
+    radius = SAFETY * deviation + FLOOR * unit * np.abs(midpoint) + smallest
+    return Ball(midpoint, np.where(np.isfinite(midpoint), radius, 0.0), "estimated")
+
+
+def to_array(tensor: Tensor) -> Array:
+    """The tensor as a float64 array; every dtype of a check fits into it exactly."""
+    return tensor.detach().to("cpu", torch.float64).numpy()
+
+
+def _finite(deviation: Array) -> Array:
+    return np.where(np.isnan(deviation), np.inf, deviation)
+
+
+class MonteCarlo(TorchDispatchMode):
+    """Moves every result by a random relative amount of up to two half units in the last place.
+
+    The move has to be larger than what it stands for (half a unit), since it is itself rounded
+    away when it is smaller. Operations that accumulate many terms round inside, where no mode can
+    look: their arguments are moved as well, which moves every term.
+    """
+
+    def __init__(self, unit: float, seed: int) -> None:
+        super().__init__()
+        self.unit = unit
+        self.random = random.Random(seed)
+        self.generators: dict[torch.device, torch.Generator] = {}
+        self.seed = seed
+
+    def __torch_dispatch__(  # type: ignore[override]
+        self,
+        func: Any,  # noqa: ANN401
+        types: Any,  # noqa: ANN401
+        args: Any = (),  # noqa: ANN401
+        kwargs: Any = None,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        kind = _kind(func)
+        if kind == "accumulating":
+            args = tree_map(self._moved, args)
+        result = func(*args, **(kwargs or {}))
+        if kind == "exact":
+            return result
+        if kind == "in place":
+            return self._move_in_place(result)
+        return tree_map(self._moved, result)
+
+    def _moved(self, value: Any) -> Any:  # noqa: ANN401
+        if not isinstance(value, Tensor) or not value.is_floating_point():
+            return value
+        if value.numel() == 1:
+            return torch.add(value, value, alpha=self._amount())
+        return torch.addcmul(value, value, self._amounts(value))
+
+    def _move_in_place(self, value: Any) -> Any:  # noqa: ANN401
+        if isinstance(value, Tensor) and value.is_floating_point():
+            value.copy_(self._moved(value))
+        return value
+
+    def _amount(self) -> float:
+        return self.unit * self.random.uniform(-2.0, 2.0)
+
+    def _amounts(self, like: Tensor) -> Tensor:
+        generator = self.generators.get(like.device)
+        if generator is None:
+            generator = torch.Generator(like.device).manual_seed(self.seed)
+            self.generators[like.device] = generator
+        shape, dtype, device = like.shape, like.dtype, like.device
+        uniform = torch.rand(shape, generator=generator, dtype=dtype, device=device)
+        return (uniform - 0.5) * (4.0 * self.unit)
+
+
+Kind = Literal["exact", "pointwise", "accumulating", "in place"]
+
+
+@functools.cache
+def _kind(func: Any) -> Kind:  # noqa: ANN401
+    if func.overloadpacket.__name__ in _EXACT:
+        return "exact"
+    aliases = [result.alias_info for result in func._schema.returns]
+    if any(alias is not None and alias.is_write for alias in aliases):
+        return "in place"
+    if any(alias is not None for alias in aliases):
+        return "exact"  # a view
+    return "pointwise" if torch.Tag.pointwise in func.tags else "accumulating"

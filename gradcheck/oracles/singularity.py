@@ -1,0 +1,108 @@
+"""Singularities: points where a function is not smooth, read from how its differences shrink.
+
+Differences fall as a power of the step: |f(x+h) + f(x−h) − 2f(x)| ∝ h^s with s = 2 where f is
+smooth, 1 at a kink, 0 at a jump; |f(x+h) − f(x−h)| ∝ h, but less at a vertical tangent.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradcheck.ball import Array
+from gradcheck.oracles.extrapolation import Differences, Flags, Samples
+
+Indices = NDArray[np.intp]
+
+_ABOVE_NOISE: Final = 64
+_TOLERANCE: Final = 0.05  # of an exponent
+_CHAOS: Final = 2.0**-20  # of the largest |f|
+_RATIOS: Final = 3  # of adjacent levels, which must agree on the exponent
+
+
+class Kind(IntEnum):
+    """What keeps an entry from having a derivative."""
+
+    NONE = 0
+    UNDEFINED = 1
+    EDGE = 2
+    JUMP = 3
+    CUSP = 4
+    KINK = 5
+    NOISE = 6
+
+
+def kinds(samples: Samples, found: Differences) -> NDArray[np.int64]:
+    """The `Kind` of each entry, (entries,), as the finest steps above the noise show it."""
+    bend, last = _exponents(found.second, found)
+    rise, _ = _exponents(np.abs(found.slope) * found.step, found)
+    met = {
+        Kind.UNDEFINED: ~np.isfinite(samples.centre),
+        Kind.EDGE: _one_sided(samples),
+        Kind.JUMP: _below(rise, _TOLERANCE),
+        Kind.CUSP: (_below(bend, 1 - _TOLERANCE) & (bend[0] > _TOLERANCE)) | _below(rise, 0.9),
+        Kind.KINK: (np.abs(bend - 1) <= _TOLERANCE).all(axis=0) & _persists(found, last),
+        Kind.NOISE: found.noise[-1] > _CHAOS * np.fmax.reduce(found.magnitude),
+    }
+    return np.select(list(met.values()), list(met), default=Kind.NONE)
+
+
+def one_sided_slopes(samples: Samples, found: Differences) -> tuple[Array, Array]:
+    """The derivatives from below and from above, at the finest steps above the noise."""
+    _, last = _exponents(found.second, found)
+    before = (samples.centre - samples.backward) / samples.step
+    after = (samples.forward - samples.centre) / samples.step
+    return _at_zero(before, last), _at_zero(after, last)
+
+
+def _at_zero(slope: Array, last: Indices) -> Array:
+    """First-order slopes at `last` and the level before it, extrapolated once."""
+    fine, wide = _at(slope, last), _at(slope, np.maximum(last - 1, 0))
+    return fine + (fine - wide) / 3
+
+
+def _exponents(size: Array, found: Differences) -> tuple[Array, Indices]:
+    """The last three exponents s in size ∝ h^s, (3, entries), and the level of the very last.
+
+    Last is the finest level whose size is above the noise, or would be if the size fell only as h:
+    a kink seen from afar has vanished there. NaN where fewer levels are.
+    """
+    shrink = found.step[:-1] / found.step[1:]
+    exponent = np.log(size[:-1] / size[1:]) / np.log(shrink)
+    visible = np.maximum(size[1:], size[:-1] / shrink) > _ABOVE_NOISE * found.noise[1:]
+    last = len(visible) - 1 - np.argmax(visible[::-1], axis=0)
+    window = last - np.arange(_RATIOS)[:, None]
+    seen = (window >= 0) & visible.any(axis=0)
+    return np.where(seen, _at(exponent, np.maximum(window, 0)), np.nan), last + 1
+
+
+def _at(array: Array, level: Indices) -> Array:
+    """The values of `array` (levels, entries) at each entry's own level."""
+    chosen: Array = array[level, np.arange(array.shape[1])]
+    return chosen
+
+
+def _below(exponents: Array, limit: float) -> Flags:
+    """Whether all exponents are below `limit` and agree with each other."""
+    largest = exponents.max(axis=0)
+    below: Flags = (largest < limit) & (largest - exponents.min(axis=0) <= 2 * _TOLERANCE)
+    return below
+
+
+def _persists(found: Differences, last: Indices) -> Flags:
+    """Whether one of the two finest levels, noisy as they are, still shows the kink of `last`."""
+    bend = found.second / found.step
+    shown: Flags = np.any(bend[-2:] >= _at(bend, last) / 4, axis=0)
+    return shown
+
+
+def _one_sided(samples: Samples) -> Flags:
+    """Whether f is finite at some steps of one side and at none of the other."""
+    used = samples.step > 0
+    after = np.any(np.isfinite(samples.forward) & used, axis=0)
+    before = np.any(np.isfinite(samples.backward) & used, axis=0)
+    different: Flags = np.not_equal(after, before)
+    return different

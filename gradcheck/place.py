@@ -1,0 +1,76 @@
+"""A place: a case at one point, in one dtype on one device, with every value of its function."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradcheck.casefile.case import Case, DType, Point
+from gradcheck.claims import Claim
+from gradcheck.functions import Environment, Segment
+from gradcheck.torch_meaning import TorchMeaning
+
+TORCH_DTYPE = {
+    "float64": torch.float64,
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """Where a case is looked at; `environment` holds the values in the check's dtype."""
+
+    case: Case
+    point: Point
+    dtype: DType
+    device: torch.device
+    environment: Environment
+
+    @classmethod
+    def at(cls, case: Case, point: Point, dtype: DType, device: str) -> Place:
+        """Evaluates the function.
+
+        Raises:
+            EvaluationError: The function has no value at this point.
+        """
+        where = torch.device(device)
+        given = {
+            name: _tensor(value.array(f"{case.name}.{name}", point.draw), TORCH_DTYPE[dtype], where)
+            for name, value in point.values.items()
+        }
+        meaning = TorchMeaning(TORCH_DTYPE[dtype], where)
+        environment = case.function.run({**case.sizes, **given}, meaning)
+        return cls(case, point, dtype, where, environment)
+
+    def meaning(self) -> TorchMeaning:
+        return TorchMeaning(TORCH_DTYPE[self.dtype], self.device)
+
+    def segment(self, claim: Claim) -> Segment:
+        """From the claim's input to its output, in the check's dtype."""
+        return Segment(claim.steps, claim.input, claim.output, self.environment)
+
+    def formula_segment(self, claim: Claim) -> Segment:
+        """From the claim's input to all that its formulas read."""
+        return Segment(claim.formula_steps, claim.input, claim.output, self.environment)
+
+    def true_segment(self, claim: Claim) -> Segment:
+        """The same in float64 on the CPU, at the values that the check's dtype holds."""
+        held = {name: _widened(value) for name, value in self.environment.items()}
+        return Segment(claim.steps, claim.input, claim.output, held)
+
+
+def _tensor(array: Any, dtype: torch.dtype, device: torch.device) -> Tensor:  # noqa: ANN401
+    tensor = torch.from_numpy(array)
+    return tensor.to(device, dtype if tensor.is_floating_point() else None)
+
+
+def _widened(value: Any) -> Any:  # noqa: ANN401
+    if not isinstance(value, Tensor):
+        return value
+    return value.detach().to(CPU, torch.float64 if value.is_floating_point() else None)

@@ -1,0 +1,1 @@
+"""Results → something to read, one module for each kind of reader. Knows results only."""

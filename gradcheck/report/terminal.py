@@ -1,0 +1,168 @@
+"""Results → the terminal: a line for each file, a block for what is wrong, a line to sum up."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Iterator
+from typing import Final
+
+from rich.console import Console
+from rich.text import Text
+
+from gradcheck.results import Answer, Result, Summary, Verdict
+
+STYLE: Final[dict[Verdict, str]] = {
+    "pass": "green",
+    "fail": "bold red",
+    "error": "bold red",
+    "inconclusive": "yellow",
+    "xpassed": "bold red",
+    "skipped": "cyan",
+    "xfailed": "cyan",
+}
+_WORDS: Final[dict[Verdict, str]] = {
+    "pass": "passed",
+    "fail": "failed",
+    "error": "in error",
+    "inconclusive": "inconclusive",
+    "xpassed": "passed unexpectedly",
+    "skipped": "skipped",
+    "xfailed": "failed as expected",
+}
+_ORDER: Final[tuple[str, ...]] = ("handwritten", "expected", "autograd", "numeric")
+
+
+class Terminal:
+    """Prints results as they come; `verbosity` is -1 (-q), 0 or 1 (-v)."""
+
+    def __init__(self, console: Console, verbosity: int = 0) -> None:
+        self.console = console
+        self.verbosity = verbosity
+
+    def result(self, result: Result) -> None:
+        """A block for a result that fails the run; with -v a line for any other."""
+        if result.is_bad and self.verbosity >= 0:
+            for line in block(result):
+                self._print(line)
+        elif self.verbosity > 0:
+            self._print(_line(result))
+
+    def file(self, name: str, summary: Summary) -> None:
+        """What became of one file."""
+        if self.verbosity >= 0:
+            text = Text(f"{name}  {_count(len(summary.cases), 'case')}  ")
+            self._print(text + _tally(summary))
+
+    def summary(self, summary: Summary, seconds: float) -> None:
+        """What became of all."""
+        text = Text(f"{_count(len(summary.cases), 'case')}, ") + _tally(summary)
+        if summary.problems:
+            text.append(", ")
+            text.append(_count(summary.problems, "problem") + " in the files", "bold red")
+        self._print(text.append(f"  ({seconds:.1f} s)"))
+
+    def _print(self, text: Text) -> None:
+        self.console.print(text, soft_wrap=True, highlight=False)
+
+
+def block(result: Result) -> Iterator[Text]:
+    """What went wrong, who is wrong, where, by how much, and how to see it again."""
+    heading = Text()
+    heading.append(result.verdict.upper(), STYLE[result.verdict])
+    heading.append(f"  {result.file}:{result.line}  ")
+    heading.append(f"{result.case}  {result.quantity}".rstrip(), "bold")
+    where = [result.dtype, result.device]
+    if result.point:
+        where.append(f"point {result.point}")
+    yield Text()
+    yield heading.append(f"  [{', '.join(where)}]")
+    if sentence := blame_sentence(result):
+        yield Text("  " + sentence)
+    if result.formula:
+        yield Text(f"  {result.line:5} | {result.formula}", "bold")
+    for line in _table(result):
+        yield Text("  " + line)
+    for note in result.notes:
+        yield Text(f"  {note}")
+    yield Text(f"  repeat: {repeat_command(result)}", "dim")
+
+
+def blame_sentence(result: Result) -> str:
+    """Who is wrong and by how much, in words."""
+    if result.verdict == "inconclusive":
+        reached, required = _percent(result.resolution), _percent(result.required)
+        if result.resolution is None or result.required is None:
+            return "cannot be told"
+        if result.resolution > result.required:
+            return f"errors below {reached} would not be noticed, {required} is asked for"
+        return "the answers differ by more than their error bounds, by too little to accuse anybody"
+    if result.verdict != "fail":
+        return f"blame: {result.blame}" if result.blame else ""
+    names = result.blame.split(",")
+    sentence = f"blame: {' and '.join(names)}"
+    if result.difference is not None:
+        sentence += f", off by {_percent(result.difference)} of the largest entry"
+    first = result.entries[0].answers if result.entries else {}
+    right = [name for name in ("handwritten", "autograd") if name in first and name not in names]
+    if right:
+        sentence += f"; {' and '.join(right)} agree{'s' * (len(right) == 1)} with the truth"
+    return sentence
+
+
+def repeat_command(result: Result) -> str:
+    """The command that repeats just this case."""
+    case = shlex.quote(f"{result.file}::{result.case}")
+    return f"gradcheck run {case} --dtype {result.dtype} --device {result.device}"
+
+
+def _table(result: Result) -> Iterator[str]:
+    """The worst entries, a row each, a column for each oracle."""
+    if not result.entries:
+        return
+    names = [name for name in _ORDER if name in result.entries[0].answers]
+    header = ["entry", *(f"{n} (truth)" if n == result.truth else n for n in names)]
+    rows = [header] + [
+        [entry.label, *(_answer(entry.answers[name]) for name in names)]
+        for entry in result.entries
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _answer(answer: Answer) -> str:
+    if math.isinf(answer.radius):
+        return "cannot tell"
+    return f"{answer.value:.12g} ± {answer.radius:.1e}"
+
+
+def _percent(ratio: float | None) -> str:
+    if ratio is None or not math.isfinite(ratio):
+        return "any size"
+    return f"{ratio:.2%}" if 1e-3 <= ratio < 10 else f"{ratio:.1e}"
+
+
+def _line(result: Result) -> Text:
+    text = Text("  ")
+    text.append(result.verdict, STYLE[result.verdict])
+    where = f"{result.dtype} {result.device} point {result.point}" if result.point else ""
+    text.append(f"  {result.case}  {result.quantity}  {where}".rstrip())
+    if result.resolution is not None:
+        text.append(f"  resolution {result.resolution:.0e}")
+    for note in result.notes:
+        text.append(f"  {note}")
+    return text
+
+
+def _tally(summary: Summary) -> Text:
+    parts = [
+        Text(f"{summary.counts[verdict]} {words}", STYLE[verdict])
+        for verdict, words in _WORDS.items()
+        if summary.counts.get(verdict)
+    ]
+    return Text(", ").join(parts) if parts else Text("nothing run")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"

@@ -1,0 +1,124 @@
+"""What a run says: one result for each claim at each point."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+Verdict = Literal["pass", "fail", "inconclusive", "error", "skipped", "xfailed", "xpassed"]
+
+SCHEMA_VERSION: Final = 1
+BAD: Final[frozenset[Verdict]] = frozenset({"fail", "inconclusive", "error", "xpassed"})
+"""Verdicts that fail a run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one oracle says about one entry: `value ± radius`."""
+
+    value: float
+    radius: float
+
+
+@dataclass(frozen=True, slots=True)
+class EntryAnswers:
+    """One entry of a quantity, written as `dz[1]/dx[0]` or `dloss/dw[0, 1]`, with every answer."""
+
+    label: str
+    index: tuple[int, ...]
+    answers: Mapping[str, Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The verdict on one quantity at one point, in one dtype on one device.
+
+    `resolution` is relative, achieved, and infinite where nothing could be told; `difference` is
+    the largest relative distance of an answer from the truth. `entries` are the worst ones first.
+    `formula` is what was written by hand, `line` where.
+    """
+
+    case: str
+    file: str
+    line: int
+    quantity: str
+    point: str
+    dtype: str
+    device: str
+    verdict: Verdict
+    blame: str = ""
+    formula: str = ""
+    truth: str = ""
+    basis: str = ""
+    resolution: float | None = None
+    required: float | None = None
+    difference: float | None = None
+    entries: tuple[EntryAnswers, ...] = ()
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def is_bad(self) -> bool:
+        return self.verdict in BAD
+
+    def record(self) -> dict[str, Any]:
+        """The result as one JSON object; a number that is not finite becomes a string."""
+        worst = self.entries[0] if self.entries else None
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "case": self.case,
+            "file": self.file,
+            "line": self.line,
+            "quantity": self.quantity,
+            "formula": self.formula,
+            "point": self.point,
+            "dtype": self.dtype,
+            "device": self.device,
+            "verdict": self.verdict,
+            "blame": self.blame,
+            "truth": self.truth,
+            "basis": self.basis,
+            "resolution": _json(self.resolution),
+            "difference": _json(self.difference),
+            "worst_entry": worst and list(worst.index),
+            "oracles": _oracles(worst),
+            "notes": list(self.notes),
+            "seconds": round(self.seconds, 6),
+        }
+
+
+@dataclass(slots=True)
+class Summary:
+    """How many results had each verdict, and what else went wrong."""
+
+    counts: dict[Verdict, int] = field(default_factory=dict)
+    cases: set[tuple[str, str]] = field(default_factory=set)
+    problems: int = 0
+
+    def add(self, result: Result) -> None:
+        self.counts[result.verdict] = self.counts.get(result.verdict, 0) + 1
+        self.cases.add((result.file, result.case))
+
+    @property
+    def exit_code(self) -> int:
+        """2 where something was invalid, 1 where something was not right, else 0."""
+        if self.problems:
+            return 2
+        return 1 if any(verdict in BAD for verdict in self.counts) else 0
+
+
+def _oracles(entry: EntryAnswers | None) -> dict[str, dict[str, Any]]:
+    if entry is None:
+        return {}
+    return {
+        name: {"value": _json(answer.value), "radius": _json(answer.radius)}
+        for name, answer in entry.answers.items()
+    }
+
+
+def _json(number: float | None) -> float | str | None:
+    if number is None or math.isfinite(number):
+        return number
+    return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"

@@ -1,0 +1,128 @@
+"""Balls → a verdict, a name to blame, and how sharp the check was.
+
+Two answers disagree where their balls do not overlap. How far beyond that a disagreement has to be
+before somebody is accused depends on what the radii are worth: a radius that is not proven can be
+a little too small, and a right derivative must never be called wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+
+from gradcheck.ball import Array, Ball, Basis
+
+Verdict = Literal["pass", "inconclusive", "fail"]
+Entry = tuple[int, ...]
+
+ALLOWANCE: Final[dict[Basis, float]] = {"proven": 1.0, "bounded": 2.0, "estimated": 10.0}
+"""How many radii an answer may be off before it is wrong; in between, nothing is decided."""
+TRUTH_ALLOWANCE: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """How the answers to one claim stand to its truth.
+
+    `resolution` is the smallest error, relative to `scale`, that could not have passed unnoticed;
+    infinite where the truth is not known. `difference` is the largest distance of an answer from
+    the truth, relative to `scale`. `worst_entry` is the entry that decided, None where there is
+    no entry. `blame` names the answers that are wrong, in the order they were given.
+    """
+
+    verdict: Verdict
+    blame: tuple[str, ...]
+    resolution: float
+    difference: float
+    scale: float
+    worst_entry: Entry | None
+
+
+def judge(
+    truth: Ball, answers: Mapping[str, Ball], fallback_scale: float, resolution: float
+) -> Judgement:
+    """Holds every answer against the truth, entry by entry; all balls have one shape.
+
+    `resolution` is the relative error that the check must be able to notice. It is relative to
+    the largest |entry| of all; where that is zero within rounding, to `fallback_scale`.
+
+    An answer fails beyond twice the truth's radius plus its own radius times its allowance. It
+    passes within both radii, if those are small enough: an answer that is off by more than twice
+    their sum cannot overlap the truth, so that is the resolution achieved.
+    """
+    joint = {name: truth.radius + answer.radius for name, answer in answers.items()}
+    distance = {name: truth.distance(answer) for name, answer in answers.items()}
+    widest = max((_largest(radius) for radius in joint.values()), default=_largest(truth.radius))
+    scale = _scale(truth, answers, widest, fallback_scale)
+    achieved = 2 * widest / scale
+    wrong = {
+        name: distance[name]
+        > TRUTH_ALLOWANCE * truth.radius + ALLOWANCE[answer.basis] * answer.radius
+        for name, answer in answers.items()
+    }
+    apart = {name: distance[name] > joint[name] for name in answers}
+    blame = tuple(name for name in answers if wrong[name].any())
+    undecided = any(entries.any() for entries in apart.values()) or achieved > resolution
+    return Judgement(
+        "fail" if blame else "inconclusive" if undecided else "pass",
+        blame,
+        achieved,
+        max((_largest(d) for d in distance.values()), default=0.0) / scale,
+        scale,
+        _worst_entry([wrong, apart], distance, joint),
+    )
+
+
+def judge_expected(truth: Ball, expected: Ball, resolution: float, scale: float) -> Verdict:
+    """Holds a published number, whose radius is one unit of its last printed digit, to the truth.
+
+    It is decided where the truth is known at least as well as the number was printed, or as the
+    check has to be sharp.
+    """
+    known = np.maximum(expected.radius, resolution * scale)
+    if np.any(truth.radius > known):
+        return "inconclusive"
+    within = expected.radius + TRUTH_ALLOWANCE * truth.radius
+    # A decimal that is exactly one unit off is not exactly that once both are float64.
+    within = within * (1 + 1e-6) + 4 * np.finfo(np.float64).eps * np.abs(expected.midpoint)
+    return "fail" if np.any(truth.distance(expected) > within) else "pass"
+
+
+def worst_of(truth: Ball, answer: Ball) -> Entry | None:
+    """The entry at which an answer is furthest from the truth."""
+    return _argmax(truth.distance(answer))
+
+
+def _scale(
+    truth: Ball, answers: Mapping[str, Ball], widest: float, fallback_scale: float
+) -> float:
+    largest = max(ball.largest() for ball in (truth, *answers.values()))
+    if largest > widest:
+        return largest
+    return fallback_scale if 0 < fallback_scale < np.inf else 1.0
+
+
+def _worst_entry(
+    decisions: list[dict[str, np.ndarray[tuple[int, ...], np.dtype[np.bool_]]]],
+    distance: Mapping[str, Array],
+    joint: Mapping[str, Array],
+) -> Entry | None:
+    """The largest distance among the wrong entries, else among those apart, else the blurriest."""
+    for decision in decisions:
+        far = [np.where(decision[name], distance[name], -1.0) for name in decision]
+        if any(entries.any() for entries in decision.values()):
+            return _argmax(np.max(far, axis=0))
+    return _argmax(np.max(list(joint.values()), axis=0)) if joint else None
+
+
+def _largest(values: Array) -> float:
+    return float(np.max(values, initial=0.0))
+
+
+def _argmax(values: Array) -> Entry | None:
+    if values.size == 0:
+        return None
+    return tuple(int(i) for i in np.unravel_index(int(np.argmax(values)), values.shape))
