@@ -31,6 +31,6 @@ def jacobian(
     return _tensor(as_jacobian(formula.evaluate(environment, meaning), output, input, meaning))
 
 
-def _tensor(value: Any) -> Tensor:  # noqa: ANN401
+def _tensor(value: Any) -> Tensor:
     assert isinstance(value, Tensor)
     return value

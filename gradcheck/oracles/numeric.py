@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gradcheck.ball import Array, Ball
-from gradcheck.oracles.extrapolation import Effort, Samples, differences, extrapolate, ladder, scale
+from gradcheck.oracles.differences import Effort, Samples, differences, ladder, scale
+from gradcheck.oracles.extrapolation import extrapolate
 from gradcheck.oracles.singularity import Kind, kinds, one_sided_slopes
 
 Function = Callable[[Tensor], Tensor]
@@ -36,7 +37,7 @@ def jacobian(function: Function, point: Tensor, *, effort: Effort = "full") -> B
     """The Jacobian of `function` at `point`, of shape `function(point).shape + point.shape`.
 
     `function` maps one float64 tensor of the point's shape to one of any shape, and is
-    deterministic. "quick" evaluates 23 points an input, "full" up to 119. The radius estimates the
+    deterministic. "quick" evaluates 25 points an input, "full" up to 121. The radius estimates the
     truncation error plus the measured rounding noise of the function; double it for a bound that
     can be believed. It is infinite where there is no derivative, with a note that says why.
     Raises what `function` raises.
@@ -104,6 +105,7 @@ def _sample(function: _Batched, x: Array, steps: Array, start: int, chunk: int) 
     forward, backward = values[1:].reshape(2, levels, -1)
     outputs = values.shape[1]
     return Samples(
+        outputs=outputs,
         step=np.repeat((displaced[0] - displaced[1]) / 2, outputs, axis=1),
         scale=np.repeat(scale(x[entries]), outputs),
         forward=forward,
@@ -161,13 +163,19 @@ def _notes(answer: _Answer, output: tuple[int, ...], point: tuple[int, ...]) -> 
     for kind in sorted(set(answer.kind[answer.kind != Kind.NONE].tolist())):
         entries = np.flatnonzero(answer.kind == kind)
         first, others = int(entries[0]), len(entries) - 1
-        sides = f"{answer.before[first]:.4g} and {answer.after[first]:.4g}"
+        sides = _sides(float(answer.before[first]), float(answer.after[first]))
         yield (
             _WORDS[kind]
             + _where(first, output, point)
             + (f": the one-sided derivatives are {sides}" if kind == Kind.KINK else "")
             + (f" (and at {others} more entries)" if others else "")
         )
+
+
+def _sides(before: float, after: float) -> str:
+    """Both to four digits; 0 where it is only the error of the other's size."""
+    error = 1e-6 * max(abs(before), abs(after))
+    return " and ".join(f"{side if abs(side) > error else 0.0:.4g}" for side in (before, after))
 
 
 def _where(entry: int, output: tuple[int, ...], point: tuple[int, ...]) -> str:

@@ -77,6 +77,11 @@ class MonteCarlo(TorchDispatchMode):
     look: their arguments are moved as well, which moves every term.
     """
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Nothing here is ever compiled, and importing torch._dynamo would take over a second.
+        return False
+
     def __init__(self, unit: float, seed: int) -> None:
         super().__init__()
         self.unit = unit
@@ -86,11 +91,11 @@ class MonteCarlo(TorchDispatchMode):
 
     def __torch_dispatch__(  # type: ignore[override]
         self,
-        func: Any,  # noqa: ANN401
-        types: Any,  # noqa: ANN401
-        args: Any = (),  # noqa: ANN401
-        kwargs: Any = None,  # noqa: ANN401
-    ) -> Any:  # noqa: ANN401
+        func: Any,
+        types: Any,
+        args: Any = (),
+        kwargs: Any = None,
+    ) -> Any:
         kind = _kind(func)
         if kind == "accumulating":
             args = tree_map(self._moved, args)
@@ -101,14 +106,14 @@ class MonteCarlo(TorchDispatchMode):
             return self._move_in_place(result)
         return tree_map(self._moved, result)
 
-    def _moved(self, value: Any) -> Any:  # noqa: ANN401
+    def _moved(self, value: Any) -> Any:
         if not isinstance(value, Tensor) or not value.is_floating_point():
             return value
         if value.numel() == 1:
             return torch.add(value, value, alpha=self._amount())
         return torch.addcmul(value, value, self._amounts(value))
 
-    def _move_in_place(self, value: Any) -> Any:  # noqa: ANN401
+    def _move_in_place(self, value: Any) -> Any:
         if isinstance(value, Tensor) and value.is_floating_point():
             value.copy_(self._moved(value))
         return value
@@ -130,7 +135,7 @@ Kind = Literal["exact", "pointwise", "accumulating", "in place"]
 
 
 @functools.cache
-def _kind(func: Any) -> Kind:  # noqa: ANN401
+def _kind(func: Any) -> Kind:
     if func.overloadpacket.__name__ in _EXACT:
         return "exact"
     aliases = [result.alias_info for result in func._schema.returns]

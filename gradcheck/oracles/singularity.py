@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradcheck.ball import Array
-from gradcheck.oracles.extrapolation import Differences, Flags, Samples
+from gradcheck.oracles.differences import Differences, Flags, Samples, over_inputs
 
 Indices = NDArray[np.intp]
 
@@ -39,13 +39,14 @@ def kinds(samples: Samples, found: Differences) -> NDArray[np.int64]:
     """The `Kind` of each entry, (entries,), as the finest steps above the noise show it."""
     bend, last = _exponents(found.second, found)
     rise, _ = _exponents(np.abs(found.slope) * found.step, found)
+    largest = over_inputs(np.fmax.reduce(found.magnitude), samples.outputs)
     met = {
         Kind.UNDEFINED: ~np.isfinite(samples.centre),
         Kind.EDGE: _one_sided(samples),
         Kind.JUMP: _below(rise, _TOLERANCE),
         Kind.CUSP: (_below(bend, 1 - _TOLERANCE) & (bend[0] > _TOLERANCE)) | _below(rise, 0.9),
         Kind.KINK: (np.abs(bend - 1) <= _TOLERANCE).all(axis=0) & _persists(found, last),
-        Kind.NOISE: found.noise[-1] > _CHAOS * np.fmax.reduce(found.magnitude),
+        Kind.NOISE: found.noise[-1] > _CHAOS * largest,
     }
     return np.select(list(met.values()), list(met), default=Kind.NONE)
 

@@ -1,0 +1,1 @@
+"""Makes the project's root the one that tests and cases are found from."""

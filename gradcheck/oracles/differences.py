@@ -1,0 +1,170 @@
+"""Central differences over a ladder of steps, and the rounding noise that they show.
+
+Arrays are (levels, entries), from the widest step to the finest; an entry is an output by an input.
+A step of 0 marks a level that an input does not use; it and values that are not finite give NaN.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradcheck.ball import Array
+
+Effort = Literal["quick", "full"]
+Flags = NDArray[np.bool_]
+
+NOISE_LEVELS: Final = 4
+"""The finest levels, where any curvature is far below the noise."""
+
+_EPSILON: Final = float(np.finfo(np.float64).eps)
+_QUICK: Final = np.array([*range(2, 18, 2), 44, 46, 47, 48])[:, None]
+_FULL: Final = np.array([*range(0, 50, 2), 49, 50, 52])[:, None]
+_UNEVEN: Final = np.array([1.375, 0.90625, 1.15625, 0.84375])[:, None]
+"""Factors of the finest steps: at powers of two alone every level may round f the same way."""
+_TINY: Final = 2.0**-26  # an |x| below it is hardly the scale of f
+_MOST_CLIMBS: Final = 32
+_CLOSE: Final = 2.0**-10  # of the scale: wider steps see the function's own oscillations
+_ROUNDING: Final = 2.0**-24
+"""A deviation below this part of |f| is taken for rounding, if it behaves like that."""
+_ABRUPT: Final = 2.0**-8
+"""A fall from one level to the next that is too steep for a smooth function, whose is 2⁻⁴."""
+
+
+@np.errstate(over="ignore")
+def ladder(x: Array, effort: Effort) -> Array:
+    """Steps for the inputs `x` (n,) in powers of two, as (levels, n); 0 where there is none.
+
+    They start at s = 4·2^⌊log₂|x|⌋ (4 at x = 0) and fall by 4 a level: "quick" takes eight and
+    four tiny ones; "full" goes down to 4 ulp of x and, for |x| < 1, climbs from s up to 4, since x
+    itself may be the wrong scale. At a tiny x that is too likely for "quick" to leave it out.
+    """
+    binade = _binade(x)
+    quick = effort == "quick" and not ((x != 0) & (np.abs(x) < _TINY)).any()
+    exponents = binade + 2 - (_QUICK if quick else _FULL)
+    if not quick:
+        exponents = np.vstack([_climb(binade), exponents])
+    steps = np.ldexp(1.0, np.minimum(exponents, 1023))
+    steps[-NOISE_LEVELS:] *= _UNEVEN
+    # The difference of two points must not overflow.
+    usable = (exponents <= 1020) & np.isfinite(x + steps) & np.isfinite(x - steps)
+    return np.where(usable, steps, 0.0)
+
+
+def scale(x: Array) -> Array:
+    """s = 4·2^⌊log₂|x|⌋, and 4 at x = 0."""
+    return np.ldexp(4.0, _binade(x))
+
+
+def _binade(x: Array) -> NDArray[np.int64]:
+    return np.where(x == 0, 0, np.frexp(x)[1] - 1)
+
+
+def _climb(binade: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Exponents from 2 down to that of s, by 2 or, for a very small |x|, by more; 9999 for none."""
+    distance = np.maximum(-binade, 0)
+    stride = np.maximum(2, -(-distance // _MOST_CLIMBS))
+    count = int(np.max(-(-distance // stride), initial=0))
+    climbed = stride * np.arange(count, 0, -1)[:, None]
+    return np.where(climbed - stride < distance, np.minimum(binade + climbed, 0) + 2, 9999)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """The steps and the values f(x + h), f(x − h), (levels, entries), and f(x), (entries,).
+
+    `step` is the realised one, ((x + h) − (x − h))/2; `scale` is the s of each entry's ladder. The
+    entries are the `outputs` by the first input, then by the second, ...
+    """
+
+    outputs: int
+    step: Array
+    scale: Array
+    forward: Array
+    backward: Array
+    centre: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Differences:
+    """What is read from samples, level by level.
+
+    `slope` is (f(x + h) − f(x − h))/2h, `second` is |f(x + h) + f(x − h) − 2f(x)|, `magnitude` the
+    largest of the three |f|, and `noise` what a value of f can be off at the finest scale.
+    """
+
+    step: Array
+    scale: Array
+    slope: Array
+    second: Array
+    magnitude: Array
+    noise: Array
+
+
+def differences(samples: Samples) -> Differences:
+    """The differences of `samples`; a level with a value that is not finite drops out."""
+    after, before, centre = samples.forward, samples.backward, samples.centre
+    slope = (after - before) / (2 * samples.step)
+    slope[~np.isfinite(slope)] = np.nan
+    second = np.abs((after - centre) + (before - centre))
+    magnitude = np.maximum(np.maximum(np.abs(after), np.abs(before)), np.abs(centre))
+    shown = _at_the_finest(slope, second, samples.step, _ROUNDING * np.fmax.reduce(magnitude))
+    noise = np.fmax(_EPSILON * magnitude, _pooled(shown, samples.outputs))
+    return Differences(samples.step, samples.scale, slope, second, magnitude, noise)
+
+
+def _pooled(shown: Array, outputs: int) -> Array:
+    """An entry's noise at all the levels shown, and at the finest of every input.
+
+    A small input moves a long sum by less than the sum's rounding: the other inputs show that.
+    """
+    finest = over_inputs(shown[-1], outputs)
+    return np.fmax(np.fmax.reduce(shown), finest)
+
+
+def over_inputs(entries: Array, outputs: int) -> Array:
+    """The largest over the inputs, for each entry of the same output."""
+    by_input = entries.reshape(-1, outputs)
+    return np.tile(np.fmax.reduce(by_input), len(by_input))
+
+
+def _at_the_finest(slope: Array, second: Array, step: Array, rounding: Array) -> Array:
+    """What the differences of the last levels show, where curvature is negligible.
+
+    Roundings are often odd about x and cancel in second differences: the slopes show those. A rise
+    that does not fall with the step is no noise but a jump, unless it is as small as `rounding`:
+    then its own changes count.
+    """
+    rise = np.abs(slope * step)[-NOISE_LEVELS:]
+    uneven = np.abs(slope[1 - NOISE_LEVELS :] - slope[-NOISE_LEVELS:-1]) * step[1 - NOISE_LEVELS :]
+    largest: Array = np.fmax.reduce(rise)
+    spread: Array = largest - np.fmin.reduce(rise)
+    jump = (largest > rounding) & (spread <= largest / 64)
+    return np.where(jump, spread, np.fmax(second[1 - NOISE_LEVELS :], uneven))
+
+
+def plateau(found: Differences) -> Array:
+    """The level at which second differences stop falling, where that is tiny beside |f|.
+
+    Rounding inside f can be smooth at close range: for (1 − cos x)/x² at 1e-4 the numerator is
+    constant over 1e-12. Only wider steps show it, as second differences that do not fall and then,
+    from one level to the next, all but vanish. Those of a ripple of f itself fade as h².
+    """
+    second, close = found.second[1:], found.step[1:] <= found.scale * _CLOSE
+    stays = close & (second >= found.second[:-1] / 2) & (second > 0)
+    stays &= second <= _ROUNDING * found.magnitude[1:]
+    height: Array = np.max(second, axis=0, where=stays, initial=0.0)
+    rounding = (np.count_nonzero(stays, axis=0) >= 3) & _vanishes(second, found.step[1:], height)
+    return np.where(rounding, height, 0.0)
+
+
+def _vanishes(second: Array, step: Array, height: Array) -> Flags:
+    """Whether `second` drops from about `height` to almost nothing between two adjacent levels."""
+    high = second[:-1] >= height / 4
+    drops = high & (second[1:] < _ABRUPT * height) & (step[:-1] <= 8 * step[1:])
+    last = len(high) - 1 - np.argmax(high[::-1], axis=0)
+    vanishes: Flags = drops[last, np.arange(high.shape[1])]
+    return vanishes
