@@ -44,6 +44,15 @@ class Ball:
         same = (a == b) | (np.isnan(a) & np.isnan(b))
         return np.where(same, 0.0, np.where(np.isnan(apart), np.inf, apart))
 
+    def farthest(self, other: Ball) -> float:
+        """The largest distance; 0 where there is no entry."""
+        return float(np.max(self.distance(other), initial=0.0))
+
+    def is_within(self, distance: Array, other: Ball) -> bool:
+        """Whether every entry is at most `distance` off, a non-finite one equal."""
+        apart = self.distance(other)
+        return bool(np.all((apart == 0) | (np.isfinite(apart) & (apart <= distance))))
+
     def largest(self) -> float:
         """The largest finite |midpoint| of an entry that is known at all; 0 where there is none."""
         known = np.isfinite(self.midpoint) & np.isfinite(self.radius)

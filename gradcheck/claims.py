@@ -34,7 +34,7 @@ class Formula:
         """The values of the function that it takes, by itself and through its links."""
         return _reads(self.expression.names, self.links)
 
-    def evaluate(self, scope: Environment, meaning: Meaning) -> Any:  # noqa: ANN401
+    def evaluate(self, scope: Environment, meaning: Meaning) -> Any:
         """The value as written; the links' values are added to `scope`.
 
         Raises:
@@ -73,7 +73,7 @@ class RecurrentFormula:
     def reads(self) -> frozenset[str]:
         return _reads(self.recurrence.reads, self.links)
 
-    def evaluate(self, scope: Environment, meaning: Meaning) -> Any:  # noqa: ANN401
+    def evaluate(self, scope: Environment, meaning: Meaning) -> Any:
         """The value after the last step, which is what the link means to other formulas."""
         return self.evaluate_steps(scope, meaning)[-1]
 
@@ -89,7 +89,7 @@ class RecurrentFormula:
 
         return self.recurrence.unroll(scope, meaning, expand)[self.name]
 
-    def _start(self, name: str, start: Any, values: Environment, meaning: Meaning) -> Any:  # noqa: ANN401
+    def _start(self, name: str, start: Any, values: Environment, meaning: Meaning) -> Any:
         """A derivative that starts as a plain number starts in the derivative's full shape."""
         link = self.derivatives.get(name)
         if link is None or hasattr(start, "shape"):
@@ -123,9 +123,7 @@ class Claim:
         return self.output.endswith("[t]")
 
     @classmethod
-    def of(
-        cls, function: Function, link: Link, formulas: tuple[Written, ...], line: int
-    ) -> Claim:
+    def of(cls, function: Function, link: Link, formulas: tuple[Written, ...], line: int) -> Claim:
         """The claim that `formulas` are the derivative that `link` names, in a function."""
         recurrent = any(isinstance(formula, RecurrentFormula) for formula in formulas)
         output = trajectory(link.output) if recurrent else link.output
@@ -142,11 +140,11 @@ class Claim:
 
 
 def as_jacobian(
-    value: Any,  # noqa: ANN401
+    value: Any,
     output: tuple[int, ...],
     input: tuple[int, ...],
     meaning: Meaning,
-) -> Any:  # noqa: ANN401
+) -> Any:
     """A hand-written value in the shape `output + input`; its own shape says what it is.
 
     A value has the shape of the Jacobian itself; the input's, where the output has one element (a
@@ -159,6 +157,10 @@ def as_jacobian(
     """
     jacobian = [*output, *input]
     single = math.prod(output) == 1 or math.prod(input) == 1
+    if isinstance(value, tuple):
+        raise ShapeError(f"{len(value)} results, {_wanted(output, input)}")
+    if isinstance(value, list):
+        value = meaning.tensor(value)
     if not hasattr(value, "shape"):
         if single or value == 0:
             return _times(value, meaning.call(WORDS["ones"], [jacobian], {}), meaning)
@@ -197,11 +199,11 @@ def _wanted(output: tuple[int, ...], input: tuple[int, ...]) -> str:
     return wanted
 
 
-def _reshape(value: Any, shape: list[int], meaning: Meaning) -> Any:  # noqa: ANN401
+def _reshape(value: Any, shape: list[int], meaning: Meaning) -> Any:
     return meaning.call(WORDS["reshape"], [value], {"shape": shape})
 
 
-def _times(number: Any, value: Any, meaning: Meaning) -> Any:  # noqa: ANN401
+def _times(number: Any, value: Any, meaning: Meaning) -> Any:
     return meaning.call(WORDS["mul"], [value, number], {})
 
 

@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -34,6 +35,9 @@ _tags = click.option("--tag", "tags", multiple=True, help="Only cases with this 
 
 def main() -> None:
     """Runs the command line and exits with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that has no ±, say
     sys.exit(_main())
 
 
@@ -101,12 +105,11 @@ def run(
     from gradcheck.results import Summary
     from gradcheck.runner import jobs
 
+    if jsonl and jsonl.name.endswith(".grad.yaml"):
+        raise click.UsageError(f"--jsonl would write over the case file {jsonl}")
     total = Summary(problems=_show_problems(selection))
     with ExitStack() as stack:
-        try:
-            lines = stack.enter_context(JsonLines(jsonl)) if jsonl else None
-        except OSError as error:
-            raise click.UsageError(f"{jsonl} cannot be written: {error.strerror}") from None
+        lines = stack.enter_context(JsonLines(jsonl)) if jsonl else None
         terminal = Terminal(_console(), verbosity=int(verbose) - int(quiet))
         work = {
             file: list(jobs(cases, dtypes=dtypes, device=device))
@@ -198,9 +201,7 @@ def schema() -> None:
     click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
 
 
-def _selection(
-    paths: Iterable[str], keyword: str = "", tags: Sequence[str] = ()
-) -> Selection:
+def _selection(paths: Iterable[str], keyword: str = "", tags: Sequence[str] = ()) -> Selection:
     from gradcheck.selection import select
 
     return select(list(paths) or ["cases"], keyword, tags)
@@ -222,5 +223,3 @@ def _console() -> Console:
 
 def _plural(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' * (number != 1)}"
-
-

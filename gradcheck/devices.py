@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Final
 
 import torch
+
+from gradcheck.errors import UsageError
+
+_DEVICE: Final = re.compile(r"auto|all|cpu|cuda(:[0-9]+)?")
 
 
 def available() -> tuple[str, ...]:
@@ -17,10 +23,15 @@ def choose(asked: Sequence[str], there: Sequence[str]) -> list[tuple[str, bool]]
 
     `auto` is the CPU and the first CUDA device, if there is one; `all` is every device; `cuda` is
     the first CUDA device.
+
+    Raises:
+        UsageError: It is no name of a device.
     """
     chosen: dict[str, bool] = {}
     first_cuda = next((device for device in there if device.startswith("cuda")), None)
     for device in asked:
+        if not _DEVICE.fullmatch(device):
+            raise UsageError(f"`{device}` is none of auto, cpu, cuda, cuda:1 and all")
         if device == "auto":
             chosen |= {name: True for name in ("cpu", first_cuda) if name}
         elif device == "all":

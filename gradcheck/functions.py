@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradcheck.errors import EvaluationError
-from gradcheck.language.expression import Expression, Meaning, Scope
+from gradcheck.language.expression import Expression, Meaning, Name, Scope
 from gradcheck.language.parser import MAX_COST
 from gradcheck.language.vocabulary import WORDS
 
@@ -36,7 +36,7 @@ class Step:
         return (self.name,)
 
     def run(self, environment: Environment, meaning: Meaning) -> None:
-        environment[self.name] = meaning.tensor(self.expression.evaluate(environment, meaning))
+        environment[self.name] = meaning.tensor(self.expression.settle(environment, meaning))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,6 +126,14 @@ class Function:
     steps: tuple[Step | Recurrence, ...]
     output: str
 
+    @property
+    def _named_steps(self) -> tuple[Step | Recurrence, ...]:
+        """The steps, and one that gives the output its other name."""
+        if self.output == "out":
+            return self.steps
+        output = Expression(self.output, Name(0, len(self.output), self.output))
+        return (*self.steps, Step("out", output))
+
     def run(self, given: Scope, meaning: Meaning) -> Environment:
         """The values of all names at a point.
 
@@ -133,7 +141,7 @@ class Function:
             EvaluationError: A step has no value there.
         """
         environment = dict(given)
-        for step in self.steps:
+        for step in self._named_steps:
             step.run(environment, meaning)
         return environment
 
@@ -144,7 +152,7 @@ class Function:
         """
         reached = {start}
         affected = []
-        for step in self.steps:
+        for step in self._named_steps:
             if start not in step.writes and step.reads & reached:
                 reached.update(step.writes)
                 affected.append(step)
@@ -169,13 +177,13 @@ class Segment:
     end: str
     held: Environment
 
-    def run(self, value: Any, meaning: Meaning) -> Environment:  # noqa: ANN401
+    def run(self, value: Any, meaning: Meaning) -> Environment:
         """The values of all names when `start` has this one."""
         environment = {**self.held, self.start: value}
         for step in self.steps:
             step.run(environment, meaning)
         return environment
 
-    def value(self, value: Any, meaning: Meaning) -> Any:  # noqa: ANN401
+    def value(self, value: Any, meaning: Meaning) -> Any:
         """The value of `end` when `start` has this one."""
         return self.run(value, meaning)[self.end]

@@ -16,7 +16,7 @@ from gradcheck.entries import SHOWN, claim_label, indexed, worst_entries
 from gradcheck.errors import EvaluationError, ShapeError
 from gradcheck.functions import Segment
 from gradcheck.oracles import autograd, handwritten, numeric, rounding
-from gradcheck.oracles.numeric import Effort
+from gradcheck.oracles.differences import Effort
 from gradcheck.place import CPU, Place
 from gradcheck.published import Published, applies, filled, judge_published
 from gradcheck.torch_meaning import TorchMeaning
@@ -24,6 +24,8 @@ from gradcheck.verdict import Judgement, Verdict, judge, worst_of
 
 JACOBIAN_BUDGET: Final = 2**20
 """The most entries that a Jacobian may have."""
+OUTPUT_BUDGET: Final = 2**12
+"""The most entries of an output: autograd makes a pass for each."""
 EFFORTS: Final[tuple[Effort, ...]] = ("quick", "full")
 WORST_FIRST: Final[tuple[Verdict, ...]] = ("fail", "inconclusive", "pass")
 
@@ -33,10 +35,8 @@ Fields = dict[str, Any]
 
 def judge_claim(place: Place, claim: Claim) -> Iterator[Fields]:
     """One verdict for each way in which the claim's derivative was written."""
-    size = place.environment[claim.output].numel() * place.environment[claim.input].numel()
-    if size > JACOBIAN_BUDGET:
-        note = f"the Jacobian has {size:,} entries, more than {JACOBIAN_BUDGET:,}"
-        yield _fields(claim, None, verdict="inconclusive", notes=(note,))
+    if problem := _too_large(place.value(claim.output).numel(), place.value(claim.input).numel()):
+        yield _fields(claim, None, verdict="inconclusive", notes=(problem,))
         return
     check = _Check(place, claim)
     try:
@@ -49,9 +49,17 @@ def judge_claim(place: Place, claim: Claim) -> Iterator[Fields]:
         yield check.judge(formula)
 
 
+def _too_large(output: int, input: int) -> str:
+    if output * input > JACOBIAN_BUDGET:
+        return f"the Jacobian has {output * input:,} entries, more than {JACOBIAN_BUDGET:,}"
+    if output > OUTPUT_BUDGET:
+        return f"the output has {output:,} entries, more than {OUTPUT_BUDGET:,}"
+    return ""
+
+
 def judge_value(place: Place, expectation: Expectation) -> Iterator[Fields]:
     """The verdict on a published value of the function itself; a link's belongs to its claim."""
-    if not applies(expectation, place) or "/" in expectation.quantity:
+    if not applies(expectation, place.case, place.dtype) or "/" in expectation.quantity:
         return
     name = expectation.quantity
     truth = _value_ball(place, name)
@@ -74,9 +82,7 @@ def judge_value(place: Place, expectation: Expectation) -> Iterator[Fields]:
         balls = {"expected": published.ball, "numeric": truth}
         count = 1 if published.verdict == "pass" else SHOWN
         worst = worst_of(truth, published.ball)
-        fields["difference"] = (
-            float(np.max(truth.distance(published.ball), initial=0.0)) / scale
-        )
+        fields["difference"] = truth.farthest(published.ball) / scale
         fields["entries"] = worst_entries(
             lambda index: indexed(name, index), worst, balls, "numeric", count
         )
@@ -84,13 +90,12 @@ def judge_value(place: Place, expectation: Expectation) -> Iterator[Fields]:
 
 
 def _value_ball(place: Place, name: str) -> Ball:
-    """A value of the function, as the check's dtype has it."""
+    """A value of the function, as the check's dtype has it; a mask is 1 where it is true."""
     function = place.case.function
-    given = {
-        name: place.environment[name] for name in (*place.case.sizes, *function.given)
-    }
+    given = {name: place.environment[name] for name in (*place.case.sizes, *function.given)}
+    dtype = place.meaning().dtype
     return rounding.measure(
-        lambda: function.run(given, place.meaning())[name], place.environment[name]
+        lambda: function.run(given, place.meaning())[name].to(dtype), place.value(name).to(dtype)
     )
 
 
@@ -100,8 +105,8 @@ class _Check:
     def __init__(self, place: Place, claim: Claim) -> None:
         self.place = place
         self.claim = claim
-        self.value: Tensor = place.environment[claim.input]
-        self.output: Tensor = place.environment[claim.output]
+        self.value = place.value(claim.input)
+        self.output = place.value(claim.output)
         self.required = place.case.required_resolution(place.dtype)
         self.truths: dict[Effort, Ball] = {}
 
@@ -173,7 +178,7 @@ class _Check:
             judge_published(e, self.place, self._shaped, truth, computed, judgement.scale)
             for e in self.place.point.expectations
             if e.quantity == self.claim.quantity
-            and applies(e, self.place)
+            and applies(e, self.place.case, self.place.dtype)
             and not (wrong and e.of == "handwritten")
         ]
 
@@ -201,11 +206,12 @@ class _Check:
         wrong = [one for one in published if one.verdict == "fail"]
         shown = next((one.ball for one in [*wrong, *published] if one.ball is not None), None)
         balls = {**answers, "numeric": truth}
-        worst = judgement.worst_entry
+        worst, difference = judgement.worst_entry, judgement.difference
         if shown is not None:
             balls["expected"] = shown
             if wrong and not judgement.blame:
                 worst = worst_of(truth, shown)
+                difference = truth.farthest(shown) / judgement.scale
         blame = [*judgement.blame, *(["expected"] if wrong else [])]
         if verdict == "inconclusive":
             blame = ["function"] if truth.notes else []
@@ -218,7 +224,7 @@ class _Check:
             basis=truth.basis,
             resolution=judgement.resolution,
             required=self.required,
-            difference=judgement.difference,
+            difference=difference,
             entries=worst_entries(
                 claim_label(self.claim, self.output.ndim),
                 worst,
@@ -270,7 +276,7 @@ def _fields(claim: Claim, formula: Written | None, **fields: object) -> Fields:
 
 
 def _largest(tensor: Tensor) -> float:
-    return float(tensor.detach().abs().max()) if tensor.numel() else 0.0
+    return float(tensor.detach().to(torch.float64).abs().max()) if tensor.numel() else 0.0
 
 
 def _overlap(answers: Mapping[str, Ball]) -> bool:

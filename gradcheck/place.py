@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gradcheck.casefile.case import Case, DType, Point
 from gradcheck.claims import Claim
+from gradcheck.errors import EvaluationError
 from gradcheck.functions import Environment, Segment
 from gradcheck.torch_meaning import TorchMeaning
 
@@ -48,6 +49,17 @@ class Place:
         environment = case.function.run({**case.sizes, **given}, meaning)
         return cls(case, point, dtype, where, environment)
 
+    def value(self, name: str) -> Tensor:
+        """The value of a name.
+
+        Raises:
+            EvaluationError: It is several results and no tensor.
+        """
+        value = self.environment[name]
+        if not isinstance(value, Tensor):
+            raise EvaluationError(f"`{name}` has several results: choose one, as in {name}[0]")
+        return value
+
     def meaning(self) -> TorchMeaning:
         return TorchMeaning(TORCH_DTYPE[self.dtype], self.device)
 
@@ -65,12 +77,12 @@ class Place:
         return Segment(claim.steps, claim.input, claim.output, held)
 
 
-def _tensor(array: Any, dtype: torch.dtype, device: torch.device) -> Tensor:  # noqa: ANN401
+def _tensor(array: Any, dtype: torch.dtype, device: torch.device) -> Tensor:
     tensor = torch.from_numpy(array)
     return tensor.to(device, dtype if tensor.is_floating_point() else None)
 
 
-def _widened(value: Any) -> Any:  # noqa: ANN401
+def _widened(value: Any) -> Any:
     if not isinstance(value, Tensor):
         return value
     return value.detach().to(CPU, torch.float64 if value.is_floating_point() else None)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gradcheck.ball import Ball
-from gradcheck.casefile.case import Expectation, Printed
+from gradcheck.casefile.case import Case, DType, Expectation, Printed
 from gradcheck.errors import ShapeError
 from gradcheck.place import Place
 from gradcheck.verdict import Verdict, judge_expected
@@ -50,9 +50,9 @@ def judge_published(
     return Published(judge_expected(truth, rounded, required, scale), ball)
 
 
-def applies(expectation: Expectation, place: Place) -> bool:
+def applies(expectation: Expectation, case: Case, dtype: DType) -> bool:
     """Published numbers are held to the truth in the widest dtype, where it is best known."""
-    return place.dtype == (expectation.dtype or place.case.widest)
+    return dtype == (expectation.dtype or case.widest)
 
 
 def expected_ball(printed: Printed, shaped: Callable[[Any], Tensor]) -> Ball:
@@ -105,4 +105,4 @@ def _with_input_rounding(expected: Ball, place: Place, scale: float) -> Ball:
 def _as_computed(computed: Ball, expected: Ball, place: Place) -> Verdict:
     """Whether a published evaluation is the one made here, to the digits that the dtype has."""
     ulp = torch.finfo(place.meaning().dtype).eps * np.abs(computed.midpoint)
-    return "pass" if np.all(computed.distance(expected) <= expected.radius + ulp) else "fail"
+    return "pass" if computed.is_within(expected.radius + ulp, expected) else "fail"

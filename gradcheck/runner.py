@@ -7,9 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from gradcheck import devices
-from gradcheck.casefile.case import Case, DType, Point
+from gradcheck.casefile.case import Case, DType, Expectation, Point
+from gradcheck.claims import Claim
 from gradcheck.errors import EvaluationError
 from gradcheck.place import Place
+from gradcheck.published import applies
 from gradcheck.results import Result
 
 
@@ -53,7 +55,15 @@ def jobs(
             for dtype in case.dtypes:
                 if not dtypes or dtype in dtypes:
                     missing = None if is_there else f"there is no device {name} here"
-                    yield Job(case, dtype, name, case.skip or missing)
+                    yield Job(case, dtype, name, case.skip or missing or _idle(case, dtype))
+
+
+def _idle(case: Case, dtype: DType) -> str | None:
+    """Why there is nothing to judge, where that is so."""
+    published = [e for point in case.points for e in point.expectations]
+    if case.claims or any(applies(e, case, dtype) for e in published):
+        return None
+    return f"nothing that was published for it is held to {dtype}"
 
 
 def run(job: Job) -> Iterator[Result]:
@@ -66,33 +76,35 @@ def run(job: Job) -> Iterator[Result]:
 
 
 def _run_point(job: Job, point: Point) -> Iterator[Result]:
-    from gradcheck.judging import judge_claim, judge_value
+    from gradcheck.judging import Fields, judge_claim, judge_value
 
     start = time.perf_counter()
     try:
         place = Place.at(job.case, point, job.dtype, job.device)
-    except EvaluationError as error:
-        yield job.result(point, verdict="error", blame="function", notes=(str(error),))
-        return
     except Exception as error:
-        yield _internal_error(job, point, error)
+        yield _error(job, point, error)
         return
-    for judged, judge in [
-        *((claim, judge_claim) for claim in job.case.claims),
-        *((expectation, judge_value) for expectation in point.expectations),
-    ]:
+    work: list[tuple[Claim | Expectation, Iterator[Fields]]] = [
+        *((claim, judge_claim(place, claim)) for claim in job.case.claims),
+        *((published, judge_value(place, published)) for published in point.expectations),
+    ]
+    for judged, verdicts in work:
         try:
-            for fields in judge(place, judged):  # type: ignore[operator]
+            for fields in verdicts:
                 seconds = time.perf_counter() - start
                 start = time.perf_counter()
                 yield job.result(point, **fields, seconds=seconds)
         except Exception as error:
-            yield _internal_error(job, point, error)
+            yield _error(job, point, error, quantity=judged.quantity, line=judged.line)
 
 
-def _internal_error(job: Job, point: Point, error: Exception) -> Result:
+def _error(job: Job, point: Point, error: Exception, **fields: object) -> Result:
+    """A function without a value is its own fault; anything else is ours."""
+    if isinstance(error, EvaluationError):
+        return job.result(point, verdict="error", blame="function", notes=(str(error),), **fields)
     lines = str(error).strip().splitlines() or [""]
-    return job.result(point, verdict="error", notes=(f"{type(error).__name__}: {lines[0]}",))
+    note = f"{type(error).__name__}: {lines[0]}"
+    return job.result(point, verdict="error", notes=(note,), **fields)
 
 
 def _expecting_failure(job: Job, results: list[Result]) -> Iterator[Result]:

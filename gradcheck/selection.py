@@ -36,8 +36,9 @@ def select(paths: Iterable[str], keyword: str = "", tags: Sequence[str] = ()) ->
     chosen: dict[str, list[Case]] = {}
     for path in paths:
         base, _, name = path.partition("::")
-        for file in map(load, find([base])):
-            files.setdefault(file.name, file)
+        for found in find([base]):
+            file = files.get(found.as_posix()) or load(found)
+            files[file.name] = file
             listed = chosen.setdefault(file.name, [])
             cases = _named(file, name) if name else file.cases
             listed += [case for case in cases if case not in listed]

@@ -21,6 +21,8 @@ Entry = tuple[int, ...]
 ALLOWANCE: Final[dict[Basis, float]] = {"proven": 1.0, "bounded": 2.0, "estimated": 10.0}
 """How many radii an answer may be off before it is wrong; in between, nothing is decided."""
 TRUTH_ALLOWANCE: Final = 2.0
+NEGLIGIBLE: Final = 2.0**-40
+"""A derivative below this part of the size that its function and input let expect is zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ def judge(
     joint = {name: truth.radius + answer.radius for name, answer in answers.items()}
     distance = {name: truth.distance(answer) for name, answer in answers.items()}
     widest = max((_largest(radius) for radius in joint.values()), default=_largest(truth.radius))
-    scale = _scale(truth, answers, widest, fallback_scale)
+    scale = _scale(truth, answers, fallback_scale)
     achieved = 2 * widest / scale
     wrong = {
         name: distance[name]
@@ -87,8 +89,8 @@ def judge_expected(truth: Ball, expected: Ball, resolution: float, scale: float)
         return "inconclusive"
     within = expected.radius + TRUTH_ALLOWANCE * truth.radius
     # A decimal that is exactly one unit off is not exactly that once both are float64.
-    within = within * (1 + 1e-6) + 4 * np.finfo(np.float64).eps * np.abs(expected.midpoint)
-    return "fail" if np.any(truth.distance(expected) > within) else "pass"
+    slack = 4 * np.finfo(np.float64).eps * np.abs(expected.midpoint)
+    return "pass" if truth.is_within(within * (1 + 1e-6) + slack, expected) else "fail"
 
 
 def worst_of(truth: Ball, answer: Ball) -> Entry | None:
@@ -96,13 +98,15 @@ def worst_of(truth: Ball, answer: Ball) -> Entry | None:
     return _argmax(truth.distance(answer))
 
 
-def _scale(
-    truth: Ball, answers: Mapping[str, Ball], widest: float, fallback_scale: float
-) -> float:
+def _scale(truth: Ball, answers: Mapping[str, Ball], fallback_scale: float) -> float:
+    """The largest |entry|, unless it is zero within the rounding of the answers.
+
+    How blurred the truth is does not count: that must not make a derivative look like zero.
+    """
+    fallback = fallback_scale if 0 < fallback_scale < np.inf else 1.0
+    rounding = max((_largest(answer.radius) for answer in answers.values()), default=0.0)
     largest = max(ball.largest() for ball in (truth, *answers.values()))
-    if largest > widest:
-        return largest
-    return fallback_scale if 0 < fallback_scale < np.inf else 1.0
+    return largest if largest > max(rounding, NEGLIGIBLE * fallback) else fallback
 
 
 def _worst_entry(

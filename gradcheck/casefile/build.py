@@ -3,39 +3,42 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from decimal import Decimal
+from typing import Any, Final
 
 from gradcheck.casefile import models
-from gradcheck.casefile.case import Case, Expectation, ExpectedFailure
+from gradcheck.casefile.case import Case, DType, Expectation, ExpectedFailure
 from gradcheck.casefile.derivatives import Derivatives
-from gradcheck.casefile.document import Document, Path
-from gradcheck.casefile.names import Reader, name_problem
+from gradcheck.casefile.document import Path
+from gradcheck.casefile.names import Reader, listed, name_problem, near
 from gradcheck.casefile.points import Written, expand, written_points
 from gradcheck.functions import Function, Recurrence, State, Step, trajectory
-from gradcheck.language.expression import Definition
+from gradcheck.language.expression import Expression, Number
 from gradcheck.language.leibniz import Link, parse_link
-from gradcheck.language.parser import suggestion
+from gradcheck.language.parser import MAX_COST
+
+UNREAD: Final = Expression("", Number(0, 0, 0))
+"""Stands for a formula that could not be read, so that the others can be."""
+MOST_VARIANTS: Final = 1_000
+MOST_POINTS: Final = 10_000
 
 
 class CaseBuilder:
     """Builds the cases that one entry of `cases:` stands for; problems are kept in `read`."""
 
     def __init__(
-        self,
-        document: Document,
-        name: str,
-        model: models.Case,
-        defaults: models.Defaults,
-        definitions: Mapping[str, Definition],
+        self, name: str, model: models.Case, defaults: models.Defaults, read: Reader
     ) -> None:
-        self.document = document
         self.name = name
         self.model = model
         self.defaults = defaults
         self.path: Path = ("cases", name)
-        self.read = Reader(document, definitions)
-        self.taken: dict[str, str] = {name: "a definition" for name in definitions}
+        self.read = read
+        self.document = read.document
+        self.taken: dict[str, str] = dict.fromkeys(read.definitions, "a definition")
+        self.named_well = True
 
     def build(self) -> list[Case]:
         """The cases, one for each combination of listed sizes; none where there are problems."""
@@ -43,33 +46,64 @@ class CaseBuilder:
             self.model, self.path, self.model.samples or self.defaults.samples or 1
         )
         self._declare_given()
-        function = self._function()
-        if function is None or self.read.problems:
+        self._declare_computed()
+        if not self.named_well:  # every formula with such a name would be wrong again
             return []
-        self.function = function
-        self.derivatives = Derivatives(self.read, self.path, function, self.inputs, self.sizes)
+        self.function = self._function()
+        self.derivatives = Derivatives(
+            self.read, self.path, self.function, self.inputs, self.sizes, self._integers()
+        )
+        self.derivatives.unsure = self.read.failed
         declared = self.derivatives.read_all(self.model.derivatives)
         self.stepwise = {str(one.link) for one in declared if one.stepwise}
         expectations = {id(point): tuple(self._expectations(point)) for point in self.points}
         published = [one.quantity for listed in expectations.values() for one in listed]
         claims = self.derivatives.claims(declared, published)
-        if not self.model.derivatives and not any(expectations.values()):
-            self.read.report(
-                self.path, "nothing to check: write `derivatives` or `expect`", key=True
-            )
+        self._check_purpose(any(expectations.values()))
+        variants = list(self._variants()) if self._check_amount() else []
         cases = []
-        for suffix, sizes in self._variants():
+        for suffix, sizes in variants:
             points = tuple(
                 expand(self.points, sizes, self.read, lambda point: expectations[id(point)])
             )
             cases.append(self._case(suffix, sizes, claims, points))
-            if self.read.problems:
+            if self.read.failed:
                 return []
         return cases
 
-    def _case(self, suffix: str, sizes: Mapping[str, int], claims: Any, points: Any) -> Case:  # noqa: ANN401
+    def _check_purpose(self, publishes: bool) -> None:
+        derivatives = self.model.derivatives
+        if not (derivatives.named or derivatives.recurrence or publishes or self.read.failed):
+            message = "nothing to check: write `derivatives` or `expect`"
+            self.read.report(self.path, message, key=True)
+
+    def _check_amount(self) -> bool:
+        """Whether the cases and the points that they have are few enough to be run."""
+        variants = math.prod(
+            len(size) for size in self.model.sizes.values() if isinstance(size, list)
+        )
+        if variants > MOST_VARIANTS:
+            message = f"these sizes make {variants:,} cases, more than {MOST_VARIANTS:,}"
+            self.read.report((*self.path, "sizes"), message, key=True)
+            return False
+        points = variants * sum(point.draws for point in self.points)
+        if points > MOST_POINTS:
+            message = f"this makes {points:,} points, more than {MOST_POINTS:,}"
+            self.read.report(self.path, message, key=True)
+            return False
+        return True
+
+    def _integers(self) -> set[str]:
+        """The names of values that are drawn as whole numbers."""
+        return {
+            name
+            for point in self.points
+            for name, value in point.values.items()
+            if isinstance(value, models.Sampled) and value.sample.strip().startswith("integers")
+        }
+
+    def _case(self, suffix: str, sizes: Mapping[str, int], claims: Any, points: Any) -> Case:
         model, defaults = self.model, self.defaults
-        dtypes = _listed(model.dtypes or defaults.dtypes or "float64")
         return Case(
             name=self.name + suffix,
             entry=self.name,
@@ -82,121 +116,136 @@ class CaseBuilder:
             function=self.function,
             claims=claims,
             points=points,
-            dtypes=tuple(dict.fromkeys(dtypes)),
-            devices=tuple(_listed(model.devices or defaults.devices or "auto")),
+            dtypes=tuple(dict.fromkeys(self._dtypes())),
+            devices=tuple(dict.fromkeys(_listed(model.devices or defaults.devices or "auto"))),
             resolution=_number(model.resolution or defaults.resolution),
             skip=model.skip,
-            xfail=model.xfail and ExpectedFailure(model.xfail.reason, model.xfail.blame),
+            xfail=_expected_failure(model.xfail),
         )
 
     def _variants(self) -> Iterator[tuple[str, dict[str, int]]]:
         """Every combination of the sizes, with what it adds to the case's name."""
-        choices = [
-            size if isinstance(size, list) else [size] for size in self.model.sizes.values()
-        ]
-        listed = [isinstance(size, list) for size in self.model.sizes.values()]
+        choices = [_listed(size) for size in self.model.sizes.values()]
+        listed = [name for name, size in self.model.sizes.items() if isinstance(size, list)]
         for combination in itertools.product(*choices):
             sizes = dict(zip(self.model.sizes, combination, strict=True))
-            named = [f"{n}{v}" for (n, v), is_listed in zip(sizes.items(), listed, strict=True) if is_listed]
-            yield "".join(f"-{part}" for part in named), sizes
+            yield "".join(f"-{name}{sizes[name]}" for name in listed), sizes
 
-    def _declare(self, name: str, what: str, path: Path) -> None:
+    def _declare(self, name: str, what: str, path: Path, *, key: bool = True) -> None:
         if problem := name_problem(name, self.taken):
-            self.read.report(path, problem, key=True)
+            self._report_name(path, problem, key=key)
+        elif name == "out" and what not in ("a step", "a state"):
+            message = "`out` is the name of the output: use another name"
+            self._report_name(path, message, key=key)
         self.taken.setdefault(name, what)
 
+    def _report_name(self, path: Path, message: str, *, key: bool = True) -> None:
+        self.named_well = False
+        self.read.report(path, message, key=key)
+
     def _declare_given(self) -> None:
-        for name, size in self.model.sizes.items():
-            path = (*self.path, "sizes", name)
-            self._declare(name, "a size", path)
-            if min(size if isinstance(size, list) else [size], default=-1) < 0:
-                self.read.report(path, "a size is a whole number from 0")
+        for name in self.model.sizes:
+            self._declare(name, "a size", (*self.path, "sizes", name))
         for name in self.model.constants:
             self._declare(name, "a constant", (*self.path, "constants", name))
         self.sizes = tuple(self.model.sizes)
+        self.inputs = tuple(self._declared_inputs())
+        if not self.inputs and self.named_well:
+            message = "nothing to differentiate by: give values under `inputs`"
+            self._report_name(self.path, message)
+        for point in self.points:
+            missing = next((name for name in self.inputs if name not in point.values), None)
+            if missing is not None:
+                self.read.report(point.path, f"this point has no value for `{missing}`")
+        if self.model.points is not None and self.model.expect is not None:
+            path = (*self.path, "expect")
+            self.read.report(path, "with `points`, each point has its own `expect`", key=True)
+
+    def _declared_inputs(self) -> dict[str, None]:
         inputs: dict[str, None] = {}
         for point in self.points:
             for name, path in point.places.items():
                 if name not in self.model.constants and name not in inputs:
                     self._declare(name, "an input", path)
                     inputs[name] = None
-                elif name in self.model.constants and "inputs" in path:
-                    self.read.report(path, f"`{name}` is already a constant", key=True)
-        self.inputs = tuple(inputs)
-        for point in self.points:
-            for name in inputs:
-                if name not in point.values:
-                    self.read.report(point.path, f"this point has no value for `{name}`")
-        if not inputs:
-            self.read.report(
-                self.path, "nothing to differentiate by: give values under `inputs`", key=True
-            )
-        if self.model.points is not None and self.model.expect is not None:
-            path = (*self.path, "expect")
-            self.read.report(path, "with `points`, each point has its own `expect`", key=True)
+                elif name in self.model.constants and path[2] != "constants":
+                    self._report_name(path, f"`{name}` is already a constant")
+        return inputs
 
-    def _function(self) -> Function | None:
+    def _declare_computed(self) -> None:
+        """Declares what the function computes, before any formula is read."""
+        written = self.model.function
+        if not isinstance(written, dict):
+            return
         path = (*self.path, "function")
-        given = (*self.inputs, *self.model.constants)
-        scope = [*self.sizes, *given]
-        if not isinstance(self.model.function, dict):
-            expression = self.read.formula(path, scope)
-            return expression and Function(given, (Step("out", expression),), "out")
-        steps: list[Step | Recurrence] = []
-        later = set(self.model.function)
-        last = list(self.model.function)[-1]
-        for name, written in self.model.function.items():
-            here = (*path, name)
-            if isinstance(written, models.Recurrence):
-                step = self._recurrence(name, written, here, scope)
+        for name, formula in written.items():
+            if isinstance(formula, models.Recurrence):
+                self._declare_states(name, formula, (*path, name))
+            elif name == "recurrence":
+                self._report_name((*path, name), "a recurrence has `steps` and `states`")
             else:
-                step = self._step(name, here, scope, later, is_last=name == last)
-            if step is not None:
-                steps.append(step)
-                names = [n for n in step.writes if "[" not in n]
-            else:
-                names = list(written.states) if isinstance(written, models.Recurrence) else [name]
-            scope += names
-            later -= {*names}
-        if not steps:
-            return None
-        output = next(n for n in reversed(steps[-1].writes) if "[" not in n)
-        return Function(given, tuple(steps), output)
+                self._declare(name, "a step", (*path, name))
+        *_, output = _written_names(written)
+        if output != "out" and self.taken.get("out") in ("a step", "a state"):
+            place = (*path, "out") if "out" in written else (*path, "recurrence", "states", "out")
+            self._report_name(place, f"`out` is another name for the last step, `{output}`")
 
-    def _step(
-        self, name: str, path: Path, scope: list[str], later: set[str], *, is_last: bool
-    ) -> Step | None:
-        if name == "recurrence":
-            self.read.report(path, "a recurrence has `steps` and `states`", key=True)
-            return None
-        if name == "out" and not is_last:
-            self.read.report(path, "`out` is the last step: use another name", key=True)
-        self._declare(name, "a step", path)
-        expression = self.read.formula(path, scope, later=later)
-        return expression and Step(name, expression)
-
-    def _recurrence(
-        self, name: str, written: models.Recurrence, path: Path, scope: list[str]
-    ) -> Recurrence | None:
+    def _declare_states(self, name: str, written: models.Recurrence, path: Path) -> None:
         if name != "recurrence":
             message = f"states belong to a step called `recurrence`, not `{name}`"
-            self.read.report(path, message, key=True)
-        inside = [*scope, *written.states]
+            self._report_name(path, message)
         if written.index is not None:
-            self._declare(written.index, "the recurrence's index", (*path, "index"))
-            inside.append(written.index)
+            self._declare(written.index, "the recurrence's index", (*path, "index"), key=False)
+        for state in written.states:
+            self._declare(state, "a state", (*path, "states", state))
+
+    def _function(self) -> Function:
+        path = (*self.path, "function")
+        given = (*self.inputs, *self.model.constants)
+        scope = dict.fromkeys([*self.sizes, *given])
+        written = self.model.function
+        if not isinstance(written, dict):
+            expression = self.read.formula(path, scope) or UNREAD
+            return Function(given, (Step("out", expression),), "out")
+        steps: list[Step | Recurrence] = []
+        later = dict.fromkeys(_written_names(written))
+        for name, formula in written.items():
+            here = (*path, name)
+            if isinstance(formula, models.Recurrence):
+                steps.append(self._recurrence(formula, here, scope, later))
+            else:
+                steps.append(Step(name, self.read.formula(here, scope, later=later) or UNREAD))
+            for new in _values(steps[-1]):
+                scope[new] = later.pop(new)
+        return Function(given, tuple(steps), _values(steps[-1])[-1])
+
+    def _recurrence(
+        self,
+        written: models.Recurrence,
+        path: Path,
+        scope: Mapping[str, None],
+        later: Mapping[str, None],
+    ) -> Recurrence:
+        inside = {**scope, **dict.fromkeys(written.states)}
+        if written.index is not None:
+            inside[written.index] = None
         count = self.read.formula((*path, "steps"), self.sizes)
         states = []
         for state in written.states:
             here = (*path, "states", state)
-            self._declare(state, "a state", here)
-            start = self.read.formula((*here, "start"), scope)
-            update = self.read.formula((*here, "next"), inside)
-            if start and update:
-                states.append(State(state, start, update))
-        if count is None or len(states) < len(written.states):
-            return None
-        return Recurrence(count, written.index, tuple(states))
+            start = self.read.formula((*here, "start"), scope, later=later)
+            update = self.read.formula((*here, "next"), inside, later=later)
+            states.append(State(state, start or UNREAD, update or UNREAD))
+        recurrence = Recurrence(count or UNREAD, written.index, tuple(states))
+        if count is not None:
+            self._check_steps(written.steps, recurrence.cost, (*path, "steps"))
+        return recurrence
+
+    def _check_steps(self, count: str | int | Decimal, cost: int, path: Path) -> None:
+        if isinstance(count, Decimal) or (isinstance(count, int) and count < 1):
+            self.read.report(path, "`steps` is a whole number from 1")
+        elif isinstance(count, int) and count * cost > MAX_COST:
+            self.read.report(path, f"so many steps take more than {MAX_COST:,} operations")
 
     def _expectations(self, point: Written) -> Iterator[Expectation]:
         path = (*point.path, "expect")
@@ -205,30 +254,30 @@ class CaseBuilder:
             here = (*path, index) if isinstance(point.expect, list) else path
             if block is None:
                 continue
+            if not block.named:
+                self.read.report(here, "nothing is published here: write quantity: number")
             if block.of == "truth" and block.dtype is not None:
-                self.read.report(
-                    (*here, "dtype"), "`dtype` goes with `of: handwritten`", key=True
-                )
+                self.read.report((*here, "dtype"), "`dtype` goes with `of: handwritten`", key=True)
             if block.of == "handwritten" and block.dtype is None:
                 self.read.report((*here, "of"), "`of: handwritten` needs a `dtype` too", key=True)
             elif block.dtype is not None and block.dtype not in self._dtypes():
                 message = f"the case does not run in {block.dtype}: add it to `dtypes`"
                 self.read.report((*here, "dtype"), message)
-            for name, printed in (block.model_extra or {}).items():
-                quantity = self._quantity(name, (*here, name))
+            for name, printed in block.named.items():
+                quantity = self._quantity(name, (*here, name), block.of)
                 if quantity is not None:
                     line, _ = self.document.position((*here, name), key=True)
                     yield Expectation(quantity, printed, block.of, block.dtype, line)
 
-    def _dtypes(self) -> list[str]:
-        return _listed(self.model.dtypes or self.defaults.dtypes or "float64")
+    def _dtypes(self) -> list[DType]:
+        return list(_listed(self.model.dtypes or self.defaults.dtypes or "float64"))
 
-    def _quantity(self, name: str, path: Path) -> str | None:
+    def _quantity(self, name: str, path: Path, of: str) -> str | None:
         """What a published number is of: a value of the function, or a link.
 
         A recurrent state, and a derivative that is carried along, is published step by step.
         """
-        values = [n for step in self.function.steps for n in step.writes if "[" not in n]
+        values = [name for step in self.function.steps for name in _values(step)]
         if name == "out":
             return self.function.output
         if name in values:
@@ -237,19 +286,39 @@ class CaseBuilder:
         link = Link(self.function.output, name) if name in self.inputs else parse_link(name)
         if link is not None:
             link = self.derivatives.resolved(link, path)
-            if link is not None and str(link) in self.stepwise:
+            if link is None:
+                return None
+            if of == "handwritten" and str(link) not in self.derivatives.declared:
+                message = f"`{link}` has no formula under `derivatives` that could compute this"
+                self.read.report(path, message, key=True)
+            if str(link) in self.stepwise:
                 return str(Link(trajectory(link.output), link.input))
-            return link and str(link)
-        known = ["out", *values, *self.inputs, *self.model.derivatives]
-        self.read.report(path, f"`{name}` is not a quantity{suggestion(name, known)}", key=True)
+            return str(link)
+        known = ["out", *values, *self.inputs, *self.model.derivatives.named]
+        close = near(name, known) or listed(known)
+        self.read.report(path, f"`{name}` is not a quantity{close}", key=True)
         return None
 
 
-def _listed(value: Any) -> Any:  # noqa: ANN401
+def _values(step: Step | Recurrence) -> list[str]:
+    """The names that a step gives to formulas; a recurrence's are its states."""
+    return [state.name for state in step.states] if isinstance(step, Recurrence) else [step.name]
+
+
+def _written_names(function: Mapping[str, Any]) -> Iterator[str]:
+    for name, written in function.items():
+        yield from written.states if isinstance(written, models.Recurrence) else [name]
+
+
+def _expected_failure(xfail: models.XFail | None) -> ExpectedFailure | None:
+    return None if xfail is None else ExpectedFailure(xfail.reason, xfail.blame)
+
+
+def _listed(value: Any) -> Any:
     if value is None:
         return []
     return value if isinstance(value, list) else [value]
 
 
-def _number(value: Any) -> float | None:  # noqa: ANN401
+def _number(value: Any) -> float | None:
     return None if value is None else float(value)

@@ -1,23 +1,28 @@
-"""`derivatives:` → claims: links resolved, formulas parsed, and each other's links given to them."""
+"""`derivatives:` → claims: links resolved, formulas parsed, and given the links they use."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from gradcheck.casefile import models
 from gradcheck.casefile.document import Path
-from gradcheck.casefile.names import Reader
+from gradcheck.casefile.names import Reader, listed, near
 from gradcheck.claims import Claim, Formula, RecurrentFormula, Written
 from gradcheck.functions import Function, Recurrence, State
 from gradcheck.language.expression import Expression
 from gradcheck.language.leibniz import Link, parse_link
-from gradcheck.language.parser import suggestion
+
+DEEPEST_CHAIN: Final = 100
+"""Links that may use each other one inside of the other."""
+MOST_USES: Final = 10_000
+"""Uses of links that a formula may come to when each is written out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A link with its formulas as they stand in the file; `stepwise` ones belong to a recurrence."""
+    """A link with its formulas as they are written; `stepwise` ones belong to a recurrence."""
 
     link: Link
     stepwise: bool
@@ -36,14 +41,20 @@ class Derivatives:
         function: Function,
         inputs: Sequence[str],
         sizes: Sequence[str],
+        integers: Collection[str] = (),
     ) -> None:
         self.read = read
         self.path: Path = (*case, "derivatives")
         self.function = function
         self.inputs = inputs
         self.sizes = sizes
+        self.integers = integers
         self.steps = [n for step in function.steps for n in step.writes if "[" not in n]
-        self.values = [*sizes, *function.given, *self.steps]
+        self.values = dict.fromkeys([*sizes, *function.given, *self.steps])
+        self.scope = {**self.values, "out": None}
+        self.declared: set[str] = set()
+        self.unsure = False
+        """Whether a formula of the function could not be read: what depends on what is unknown."""
         self.recurrence = next((s for s in function.steps if isinstance(s, Recurrence)), None)
 
     def resolved(self, link: Link, path: Path) -> Link | None:
@@ -57,61 +68,87 @@ class Derivatives:
         return link
 
     def _link_problem(self, link: Link) -> str | None:
-        differentiable = [*self.inputs, *self.steps]
-        if link.output not in self.steps:
-            if link.output in self.values:
-                return f"`{link}`: `{link.output}` is not computed by the function"
-            close = suggestion(link.output, self.steps)
-            return f"`{link}`: `{link.output}` is not a value of the function{close}"
-        if link.input not in differentiable:
-            if link.input in self.function.given:
-                return f"`{link}`: `{link.input}` is a constant; move it to `inputs`"
-            close = suggestion(link.input, differentiable)
-            return f"`{link}`: `{link.input}` is not a value of the function{close}"
-        if not self.function.between(link.input, {link.output}):
-            return f"`{link}`: `{link.output}` does not depend on `{link.input}`"
-        return None
+        problem = self._not_an_output(link.output) or self._not_an_input(link.input)
+        if problem is None and link.output == link.input:
+            problem = "a value's derivative by itself is 1: there is nothing to check"
+        elif problem is None and not self._depends(link):
+            problem = f"`{link.output}` does not depend on `{link.input}`"
+        if problem is None:
+            return None
+        swapped = Link(link.input, link.output)
+        meant = f": did you mean `{swapped}`?" if self._is_derivative(swapped) else ""
+        return f"`{link}`: {problem}{meant}"
 
-    def read_all(self, written: Mapping[str, Any]) -> list[Declared]:
+    def _is_derivative(self, link: Link) -> bool:
+        named = not self._not_an_output(link.output) and not self._not_an_input(link.input)
+        return named and self._depends(link)
+
+    def _depends(self, link: Link) -> bool:
+        return self.unsure or bool(self.function.between(link.input, {link.output}))
+
+    def _not_an_output(self, name: str) -> str | None:
+        if name in self.steps:
+            return None
+        if name in self.values:
+            return f"`{name}` is given, not computed by the function"
+        close = near(name, self.steps) or listed(self.steps)
+        return f"`{name}` is not a value of the function{close}"
+
+    def _not_an_input(self, name: str) -> str | None:
+        if name in self.integers:
+            return f"`{name}` is drawn as integers: no derivative by it, move it to `constants`"
+        if name in self.inputs or name in self.steps:
+            return None
+        if name in self.function.given:
+            return f"`{name}` is a constant: move it to `inputs`"
+        if name in self.sizes:
+            return f"`{name}` is a size: there is no derivative by it"
+        known = [*self.inputs, *self.steps]
+        return f"`{name}` is not a value of the function{near(name, known) or listed(known)}"
+
+    def read_all(self, written: models.Derivatives) -> list[Declared]:
         """Every derivative with its formulas parsed; what is wrong is reported and left out."""
-        stepwise = written.get("recurrence")
         named: dict[str, tuple[Link, Path]] = {}
-        for key in written:
+        for key in written.named:
             path = (*self.path, key)
-            link = None if key == "recurrence" else self._named(key, path)
+            link = self._named(key, path)
             if link is None:
                 continue
             if str(link) in named:
                 self.read.report(path, f"`{link}` is written twice: list alternatives", key=True)
             named[str(link)] = link, path
-        carried = self._carried(stepwise) if isinstance(stepwise, dict) else {}
-        if stepwise is not None and not isinstance(stepwise, dict):
-            message = "`recurrence` maps each derivative to its start and next"
-            self.read.report((*self.path, "recurrence"), message, key=True)
+        carried = self._carried(written.recurrence) if written.recurrence else {}
         links = self._spellings([link for link, _ in (*named.values(), *carried.values())])
+        self.declared = {*named, *carried}
         declared = [
-            self._plain(link, path, written[str(path[-1])], links)
+            self._plain(link, path, written.named[str(path[-1])], links)
             for link, path in named.values()
         ]
-        declared += [self._stepwise(link, path, links) for link, path in carried.values()]
-        return [one for one in declared if one is not None]
+        stepwise = [self._stepwise(link, path, links, carried) for link, path in carried.values()]
+        return [*declared, *(one for one in stepwise if one is not None)]
 
     def _named(self, key: str, path: Path) -> Link | None:
         """The link that a key of `derivatives` means: itself, or `dout/dkey`."""
         link = parse_link(key)
         if link is not None:
             return self.resolved(link, path)
-        if key in self.values and key != self.function.output:
-            return self.resolved(Link(self.function.output, key), path)
-        known = [*self.inputs, *(f"d{self.function.output}/d{name}" for name in self.inputs)]
-        close = suggestion(key, known) or ": write an input's name, or a link dA/dB"
+        output = self.function.output
+        if key in (output, "out"):
+            message = f"`{key}` is the output: write the name of an input, or a link dA/dB"
+            self.read.report(path, message, key=True)
+            return None
+        if key in self.values:
+            return self.resolved(Link(output, key), path)
+        known = [*self.inputs, *(f"d{output}/d{name}" for name in self.inputs)]
+        close = near(key, known) or ": write an input's name, or a link dA/dB"
         self.read.report(path, f"`{key}` is not a derivative{close}", key=True)
         return None
 
     def _carried(self, written: Mapping[str, Any]) -> dict[str, tuple[Link, Path]]:
         if self.recurrence is None:
             path = (*self.path, "recurrence")
-            self.read.report(path, "the function has no recurrence", key=True)
+            message = "the function has no step called `recurrence`"
+            self.read.report(path, message, key=True)
             return {}
         states = [state.name for state in self.recurrence.states]
         carried = {}
@@ -133,24 +170,21 @@ class Derivatives:
                 spelled.setdefault(str(Link("out", link.input)), str(link))
         return spelled
 
-    def _plain(
-        self, link: Link, path: Path, written: Any, links: Mapping[str, str]  # noqa: ANN401
-    ) -> Declared | None:
-        if isinstance(written, dict):
-            self.read.report(path, "start and next belong under `recurrence`", key=True)
-            return None
+    def _plain(self, link: Link, path: Path, written: Any, links: Mapping[str, str]) -> Declared:
         paths = [(*path, i) for i in range(len(written))] if isinstance(written, list) else [path]
-        scope = [*self.values, "out"] if "out" not in self.values else self.values
-        read = [self.read.formula(here, scope, links=links) for here in paths]
+        read = [self.read.formula(here, self.scope, links=links) for here in paths]
         return Declared(link, False, path, tuple(e for e in read if e is not None))
 
-    def _stepwise(self, link: Link, path: Path, links: Mapping[str, str]) -> Declared | None:
+    def _stepwise(
+        self, link: Link, path: Path, links: Mapping[str, str], carried: Collection[str]
+    ) -> Declared | None:
         assert self.recurrence is not None
         before = self._before_recurrence()
         inside = [*before, *(state.name for state in self.recurrence.states)]
         if self.recurrence.index is not None:
             inside.append(self.recurrence.index)
-        start = self.read.formula((*path, "start"), before)
+        known_before = {spelled: name for spelled, name in links.items() if name not in carried}
+        start = self.read.formula((*path, "start"), before, links=known_before)
         update = self.read.formula((*path, "next"), inside, links=links)
         if start is None or update is None:
             return None
@@ -165,9 +199,7 @@ class Derivatives:
             names += step.writes
         return names
 
-    def claims(
-        self, declared: Sequence[Declared], published: Sequence[str]
-    ) -> tuple[Claim, ...]:
+    def claims(self, declared: Sequence[Declared], published: Sequence[str]) -> tuple[Claim, ...]:
         """The claims, with one more for each published link that nobody wrote a formula for."""
         formulas = _Linker(self.read, self.recurrence, declared)
         claims = [
@@ -197,8 +229,11 @@ class _Linker:
         self.recurrence = recurrence
         self.stepwise = [one for one in declared if one.stepwise]
         # A closed form is what a link means to others, where there is one.
-        self.declared = {str(one.link): one for one in sorted(declared, key=lambda d: not d.stepwise)}
-        self.made: dict[str, Written] = {}
+        closed = [one for one in declared if not one.stepwise]
+        self.declared = {str(one.link): one for one in (*self.stepwise, *closed)}
+        self.made: dict[str, Written | None] = {}
+        self.depth: dict[str, int] = {}
+        self.uses: dict[str, int] = {}
         self.open: list[str] = []
 
     def of(self, one: Declared) -> tuple[Written, ...]:
@@ -212,8 +247,7 @@ class _Linker:
     def _recurrent(self, one: Declared) -> RecurrentFormula:
         assert self.recurrence is not None
         carried = tuple(
-            State(str(other.link), other.starts[0], other.expressions[0])
-            for other in self.stepwise
+            State(str(other.link), other.starts[0], other.expressions[0]) for other in self.stepwise
         )
         recurrence = Recurrence(
             self.recurrence.steps, self.recurrence.index, (*self.recurrence.states, *carried)
@@ -237,10 +271,23 @@ class _Linker:
             self.read.report(user.path, f"these derivatives need each other: {chain}", key=True)
             return None
         if name not in self.made:
+            self.made[name] = self._first(self.declared[name])
+        return self.made[name]
+
+    def _first(self, one: Declared) -> Written | None:
+        """The first formula of a link; None where it could not be read, or goes on for too long."""
+        name = str(one.link)
+        if len(self.open) < DEEPEST_CHAIN:
             self.open.append(name)
-            formulas = self.of(self.declared[name])
+            formulas = self.of(one)
             self.open.pop()
             if not formulas:
                 return None
-            self.made[name] = formulas[0]
-        return self.made[name]
+            links = formulas[0].links
+            self.depth[name] = 1 + max((self.depth[link] for link in links), default=0)
+            self.uses[name] = 1 + sum(self.uses[link] for link in links)
+            if self.depth[name] <= DEEPEST_CHAIN and self.uses[name] <= MOST_USES:
+                return formulas[0]
+        message = "this uses too many other derivatives, one inside of the other: write it out"
+        self.read.report(one.path, message, key=True)
+        return None

@@ -56,7 +56,7 @@ class Sampled:
 Value = Given | Sampled
 
 
-def _floats(numbers: Numbers) -> Any:  # noqa: ANN401
+def _floats(numbers: Numbers) -> Any:
     if isinstance(numbers, list):
         return [_floats(number) for number in numbers]
     return float(numbers)

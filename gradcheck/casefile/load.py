@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import bisect
+import gc
 import re
-import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path as FilePath
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from gradcheck.casefile import model_errors, models
+from gradcheck.casefile import model_errors, models, names
 from gradcheck.casefile.build import CaseBuilder
-from gradcheck.casefile.case import Case
+from gradcheck.casefile.case import WIDTH, Case
+from gradcheck.casefile.definitions import DefinitionReader
 from gradcheck.casefile.document import Document, Path
-from gradcheck.casefile.names import Reader, name_problem
+from gradcheck.casefile.names import Reader
 from gradcheck.casefile.problems import Problem
 from gradcheck.errors import UsageError
-from gradcheck.language.expression import Definition, Expression
 
 SUFFIX: Final = ".grad.yaml"
+MOST_CASES: Final = 10_000  # in a file
+MOST_PROBLEMS: Final = 1_000
+LONGEST_MESSAGE: Final = 500
 Model = TypeVar("Model", bound=BaseModel)
 _CASE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
-_DEFINITION: Final = re.compile(r"\s*(\w+)\s*\(([^()]*)\)\s*", re.ASCII)
+_SETTINGS: Final = frozenset(models.Defaults.model_fields) | {"about", "skip", "xfail"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +58,33 @@ def find(paths: Iterable[str]) -> Iterator[FilePath]:
 
 def load(path: FilePath) -> CaseFile:
     """Reads a case file; nothing is raised for what it holds."""
-    return read(Document.read(path, path.as_posix()))
+    with _collecting_later():
+        return read(Document.read(path, path.as_posix()))
+
+
+@contextmanager
+def _collecting_later() -> Iterator[None]:
+    """Reading makes many objects and no cycles: to look for some takes a third of its time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def read(document: Document) -> CaseFile:
     """The cases of a document."""
     reader = _FileReader(document)
     cases = tuple(reader.cases())
-    return CaseFile(document.name, cases, tuple(sorted(set(reader.problems))))
+    return CaseFile(document.name, cases, tuple(sorted(set(map(_clipped, reader.problems)))))
+
+
+def _clipped(problem: Problem) -> Problem:
+    if len(problem.message) <= LONGEST_MESSAGE:
+        return problem
+    return replace(problem, message=f"{problem.message[:LONGEST_MESSAGE]}…")
 
 
 class _FileReader:
@@ -69,136 +93,145 @@ class _FileReader:
     def __init__(self, document: Document) -> None:
         self.document = document
         self.problems: list[Problem] = list(document.problems)
+        self.known_places = {(problem.line, problem.column) for problem in document.problems}
 
     def cases(self) -> Iterator[Case]:
-        head = self._head()
-        if head is None:
+        data = self._head()
+        if data is None:
             return
-        definitions = self._definitions(head.definitions)
-        names: set[str] = set()
-        for name, data in head.cases.items():
-            path: Path = ("cases", name)
-            if not _CASE_NAME.fullmatch(name):
-                message = f"`{name}` is no name of a case: use letters, digits, _, . and -"
-                self.problems.append(self.document.problem(path, message, key=True))
-            for case in self._case(name, data, head.defaults, definitions):
-                if case.name in names:
-                    message = f"there are two cases named `{case.name}`"
-                    self.problems.append(self.document.problem(path, message, key=True))
-                    continue
-                names.add(case.name)
-                yield case
+        self.defaults, _ = self._valid(models.Defaults, data["defaults"], ("defaults",))
+        self.definitions = self._definitions(data["definitions"])
+        if len(data["cases"]) > MOST_CASES:
+            message = f"a file has at most {MOST_CASES:,} cases: split it"
+            self._report(("cases",), message)
+            return
+        yield from self._all_cases(data["cases"])
 
-    def _case(
-        self,
-        name: str,
-        data: Any,  # noqa: ANN401
-        defaults: models.Defaults,
-        definitions: dict[str, Definition],
-    ) -> list[Case]:
+    def _all_cases(self, written: dict[str, Any]) -> Iterator[Case]:
+        known: set[str] = set()
+        for name, data in written.items():
+            cases = self._case(name, data)
+            clash = next((case.name for case in cases if case.name in known), None)
+            if clash is not None:
+                self._report(("cases", name), f"there is a case `{clash}` already")
+                continue
+            known.update(case.name for case in cases)
+            if len(known) > MOST_CASES:
+                message = f"a file has at most {MOST_CASES:,} cases, sizes included: split it"
+                self._report(("cases", name), message)
+                return
+            yield from cases
+            if len(self.problems) > MOST_PROBLEMS:
+                message = f"more than {MOST_PROBLEMS:,} problems: nothing after this case was read"
+                self._report(("cases", name), message)
+                return
+
+    def _report(self, path: Path, message: str) -> None:
+        self.problems.append(self.document.problem(path, message, key=True))
+
+    def _case(self, name: str, data: Any) -> list[Case]:
         """The cases of one entry; none if anything is wrong with it."""
         path: Path = ("cases", name)
         before = len(self.problems)
-        model = self._validated(models.Case, data, path)
-        if model is None or not self._is_clean(path):
+        if not _CASE_NAME.fullmatch(name):
+            message = f"`{name}` is no name of a case: use letters, digits, _, . and -"
+            self._report(path, message)
+        clean = self._is_clean(path)
+        model = self._validated(models.Case, data, path) or self._without_settings(data)
+        if model is None or not clean:
             return []
-        builder = CaseBuilder(self.document, name, model, defaults, definitions)
-        cases = builder.build()
-        self.problems += builder.read.problems
-        return cases if len(self.problems) == before else []
+        reader = Reader(self.document, self.definitions.known, self.definitions.unusable)
+        cases = CaseBuilder(name, model, self.defaults, reader).build()
+        self.problems += reader.problems
+        if len(reader.problems) == names.MOST_PROBLEMS:
+            self._report(path, "this case has more problems than are shown")
+        return cases if len(self.problems) == before and not reader.failed else []
+
+    def _without_settings(self, data: Any) -> models.Case | None:
+        """A case in whose settings something is wrong, without them: its formulas can be read.
+
+        None where more is wrong than the settings.
+        """
+        if not isinstance(data, dict):
+            return None
+        kept = {key: value for key, value in data.items() if key not in _SETTINGS}
+        try:
+            # It is in all dtypes, so that nothing follows from those that it has not.
+            return models.Case.model_validate({**kept, "dtypes": list(WIDTH)})
+        except ValidationError as error:
+            unknown = model_errors.unknown_keys(error)
+        meant = {model_errors.meant(key, models.Case.model_fields) for key in unknown}
+        if not meant or not meant <= _SETTINGS:
+            return None
+        return self._without_settings({k: v for k, v in kept.items() if k not in unknown})
 
     def _is_clean(self, path: Path) -> bool:
         """Whether reading the YAML itself found nothing wrong inside of the case."""
-        first, _ = self.document.position(path, key=True)
-        after = min((line for line in self._case_lines if line > first), default=sys.maxsize)
-        return not any(first <= problem.line < after for problem in self.document.problems)
+        if not self.known_places:
+            return True
+        first = self.document.position(path, key=True)
+        found = min((place for place in self.known_places if place >= first), default=None)
+        later = bisect.bisect(self._case_places, first)
+        if found is None:
+            return True
+        if later < len(self._case_places):
+            return self._case_places[later] <= found
+        # What stands below the last case, but not further in, is not part of it.
+        return found[0] > first[0] and found[1] <= first[1]
 
     @cached_property
-    def _case_lines(self) -> list[int]:
-        names = self.document.data["cases"]
-        return [self.document.position(("cases", name), key=True)[0] for name in names]
+    def _case_places(self) -> list[tuple[int, int]]:
+        cases = self.document.data["cases"]
+        return sorted(self.document.position(("cases", name), key=True) for name in cases)
 
-    def _head(self) -> models.Head | None:
+    def _head(self) -> dict[str, dict[str, Any]] | None:
+        """The parts of the file, each of which can be read whatever is wrong with the others."""
         data = self.document.data
         if data is None:
             if not self.problems:
-                message = "the file is empty: write cases under `cases:`"
-                self.problems.append(self.document.problem((), message))
+                self._report((), "the file is empty: write cases under `cases:`")
             return None
         if not isinstance(data, dict):
-            message = "a case file is a mapping: write cases under `cases:`"
-            self.problems.append(self.document.problem((), message))
+            self._report((), "a case file is a mapping: write cases under `cases:`")
             return None
-        head = self._validated(models.Head, data, ())
-        if head is not None or not isinstance(data.get("cases"), dict):
-            return head
-        # What is wrong in the head does not keep the cases from being read.
-        return models.Head(cases=data["cases"])
+        self._validated(models.Head, data, (), shown=models.File)
+        parts = {key: data.get(key) for key in models.Head.model_fields}
+        return {key: part if isinstance(part, dict) else {} for key, part in parts.items()}
 
-    def _validated(self, model: type[Model], data: Any, path: Path) -> Model | None:
+    def _validated(
+        self, model: type[Model], data: Any, path: Path, *, shown: type[BaseModel] | None = None
+    ) -> Model | None:
         try:
             return model.model_validate(data)
         except ValidationError as error:
-            self.problems += model_errors.problems(error, model, self.document, path)
+            self._add(model_errors.problems(error, shown or model, self.document, path), path)
             return None
 
-    def _definitions(self, written: dict[str, Any]) -> dict[str, Definition]:
-        """The definitions, each of which may use those before it."""
-        known: dict[str, Definition] = {}
-        reader = Reader(self.document, known)
-        for key, body in written.items():
-            definition = self._definition(key, body, reader, known)
-            if definition is not None:
-                reader.definitions[definition.name] = known[definition.name] = definition
-        self.problems += reader.problems
-        return known
+    def _add(self, problems: Iterable[Problem], path: Path) -> None:
+        """Adds what does not merely follow from what was wrong with the YAML."""
+        clean = self._is_clean(path) if path else not self.known_places
+        self.problems += [
+            problem
+            for problem in problems
+            if (problem.line, problem.column) not in self.known_places
+            and (clean or not problem.message.endswith(" is missing"))
+        ]
 
-    def _definition(
-        self,
-        key: str,
-        body: Any,  # noqa: ANN401
-        reader: Reader,
-        known: dict[str, Definition],
-    ) -> Definition | None:
-        path: Path = ("definitions", key)
-        match = _DEFINITION.fullmatch(key)
-        if match is None:
-            reader.report(path, "a definition is written `name(argument, …): formula`", key=True)
-            return None
-        name = match[1]
-        parameters = [part.strip() for part in match[2].split(",") if part.strip()]
-        taken = dict.fromkeys(known, "a definition")
-        before = len(reader.problems)
-        for new in (name, *parameters):
-            if problem := name_problem(new, taken):
-                reader.report(path, problem, key=True)
-            taken[new] = "an argument" if new != name else "this definition"
-        steps = self._steps(path, body, parameters, taken, reader)
-        if len(reader.problems) > before:
-            return None
-        return Definition(name, tuple(parameters), tuple(steps))
+    def _valid(
+        self, model: type[Model], written: dict[str, Any], path: Path
+    ) -> tuple[Model, dict[str, Any]]:
+        """The model of what is right, and the rest, which is reported."""
+        try:
+            return model.model_validate(written), {}
+        except ValidationError as error:
+            self._add(model_errors.problems(error, model, self.document, path), path)
+            wrong = {one["loc"][0] for one in error.errors()}
+        right = {key: value for key, value in written.items() if key not in wrong}
+        return model.model_validate(right), {key: written[key] for key in written if key in wrong}
 
-    def _steps(
-        self,
-        path: Path,
-        body: Any,  # noqa: ANN401
-        parameters: list[str],
-        taken: dict[str, str],
-        reader: Reader,
-    ) -> Iterator[tuple[str, Expression]]:
-        if not isinstance(body, dict):
-            expression = reader.formula(path, parameters)
-            if expression:
-                yield "out", expression
-            return
-        scope = list(parameters)
-        for step in body:
-            if problem := name_problem(step, taken):
-                reader.report((*path, step), problem, key=True)
-            taken[step] = "a step"
-            expression = reader.formula((*path, step), scope, later=set(body) - set(scope))
-            scope.append(step)
-            if expression:
-                yield step, expression
-
-
+    def _definitions(self, written: dict[str, Any]) -> DefinitionReader:
+        right, wrong = self._valid(models.Definitions, written, ("definitions",))
+        reader = DefinitionReader(self.document)
+        reader.read_all(right.named, wrong)
+        self.problems += reader.read.problems
+        return reader

@@ -5,72 +5,66 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainValidator, Tag
-from pydantic.json_schema import WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
 
 from gradcheck.casefile.case import DType
+from gradcheck.casefile.fields import (
+    Blame,
+    Device,
+    Dimensions,
+    FiniteNumbers,
+    Formula,
+    Numbers,
+    Optional,
+    Resolution,
+    Samples,
+    Sizes,
+)
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+class _Named(BaseModel):
+    """Keys that the author of a file makes up, beside those that the format knows."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """The values at the made-up keys, in the order of the file."""
+        return self.model_extra or {}
+
+
+# Tags of unions stand in parentheses, so that no name in a file can be one of them.
+_Text = Tag("(text)")
+_List = Tag("(list)")
+_Mapping = Tag("(mapping)")
+
+
 def _form(value: object) -> str | None:
     """What a value is written as; the unions below are told apart by it."""
     if isinstance(value, dict):
-        return "mapping"
+        return _Mapping.tag
     if isinstance(value, list):
-        return "list"
+        return _List.tag
     if isinstance(value, (str, Decimal)) or type(value) is int:
-        return "text"
+        return _Text.tag
     return None
 
 
-def _one_of(message: str) -> Discriminator:
-    return Discriminator(
-        _form, custom_error_type="form", custom_error_message=f"expected {message}"
-    )
-
-
-def _numbers(value: object) -> object:
-    if isinstance(value, list):
-        for index, item in enumerate(value):
-            _numbers_in(item, (index,))
-    else:
-        _numbers_in(value, ())
-    return value
-
-
-def _numbers_in(value: object, path: tuple[int, ...]) -> None:
-    if isinstance(value, list):
-        for index, item in enumerate(value):
-            _numbers_in(item, (*path, index))
-    elif type(value) is not int and not isinstance(value, Decimal):
-        raise PydanticCustomError(
-            "numbers", "expected a number or a list of numbers", {"path": path}
-        )
-
-
-_NUMBER_SCHEMA: dict[str, Any] = {"type": "number"}
-_NUMBERS_SCHEMA: dict[str, Any] = {
-    "anyOf": [{"type": "number"}, {"type": "array", "items": {}}],
-    "description": "A number, or nested lists of numbers.",
-}
-
-Numbers = Annotated[Any, PlainValidator(_numbers), WithJsonSchema(_NUMBERS_SCHEMA)]
-Number = Annotated[int | Decimal, WithJsonSchema(_NUMBER_SCHEMA)]
-Formula = Annotated[
-    str | int | Decimal,
-    WithJsonSchema({"type": ["string", "number"], "description": "A formula."}),
-]
+def _one_of(expected: str) -> Discriminator:
+    return Discriminator(_form, custom_error_type="expected", custom_error_message=expected)
 
 
 class Sampled(_Strict):
     """An input that is drawn: `{shape: [m, n], sample: normal}`."""
 
     shape: Annotated[
-        list[int | str], Field(description="Sizes of the dimensions, as numbers or named sizes.")
+        Dimensions, Field(description="Sizes of the dimensions, as numbers or named sizes.")
     ] = []
     sample: Annotated[
         str,
@@ -81,11 +75,16 @@ class Sampled(_Strict):
     ]
 
 
-Value = Annotated[
-    Annotated[Numbers, Tag("text")]
-    | Annotated[Numbers, Tag("list")]
-    | Annotated[Sampled, Tag("mapping")],
-    _one_of("a number, a list of numbers or {shape: …, sample: …}"),
+_VALUE = "a number, a list of numbers or {shape: …, sample: …}"
+Constant = Annotated[
+    Annotated[Numbers, _Text] | Annotated[Numbers, _List] | Annotated[Sampled, _Mapping],
+    _one_of(_VALUE),
+]
+Input = Annotated[
+    Annotated[FiniteNumbers, _Text]
+    | Annotated[FiniteNumbers, _List]
+    | Annotated[Sampled, _Mapping],
+    _one_of(_VALUE),
 ]
 
 
@@ -101,37 +100,68 @@ class Recurrence(_Strict):
 
     steps: Annotated[Formula, Field(description="How many steps: a number or a size.")]
     index: Annotated[
-        str | None, Field(description="A name for the number of the step, from 0, as in x[t].")
+        Optional[str], Field(description="A name for the number of the step, from 0, as in x[t].")
     ] = None
-    states: Annotated[dict[str, State], Field(min_length=1)]
+    states: Annotated[
+        dict[str, State],
+        Field(
+            min_length=1,
+            description="What is carried from step to step.",
+            examples=[{"h": {"start": "h_0", "next": "w_h*h"}}],
+        ),
+    ]
+
+
+def _form_of_step(value: object) -> str | None:
+    is_other_mapping = isinstance(value, dict) and not value.keys() & Recurrence.model_fields.keys()
+    return None if is_other_mapping else _form(value)
 
 
 Step = Annotated[
-    Annotated[Formula, Tag("text")] | Annotated[Recurrence, Tag("mapping")],
-    _one_of("a formula (or, for `recurrence`, steps and states)"),
+    Annotated[Formula, _Text] | Annotated[Recurrence, _Mapping],
+    Discriminator(
+        _form_of_step,
+        custom_error_type="expected",
+        custom_error_message="a formula (or, for `recurrence`, steps and states)",
+    ),
 ]
 Function = Annotated[
-    Annotated[Formula, Tag("text")]
-    | Annotated[dict[str, Step], Field(min_length=1), Tag("mapping")],
+    Annotated[Formula, _Text] | Annotated[dict[str, Step], Field(min_length=1), _Mapping],
     _one_of("a formula, or steps `name: formula`"),
 ]
 Derivative = Annotated[
-    Annotated[Formula, Tag("text")]
-    | Annotated[list[Formula], Field(min_length=1), Tag("list")]
-    | Annotated[dict[str, State], Tag("mapping")],
+    Annotated[Formula, _Text] | Annotated[list[Formula], Field(min_length=1), _List],
     _one_of("a formula, or a list of alternative formulas"),
 ]
 Definition = Annotated[
-    Annotated[Formula, Tag("text")]
-    | Annotated[dict[str, Formula], Field(min_length=1), Tag("mapping")],
+    Annotated[Formula, _Text] | Annotated[dict[str, Formula], Field(min_length=1), _Mapping],
     _one_of("a formula, or steps `name: formula`"),
 ]
 
 
-class Expect(BaseModel):
+class Definitions(_Named):
+    """Helpers that every case of the file, and later definitions, may use."""
+
+    __pydantic_extra__: dict[str, Definition] = Field(init=False)
+
+
+class Derivatives(_Named):
+    """Derivatives by input name, or links `dA/dB` between any two values."""
+
+    __pydantic_extra__: dict[str, Derivative] = Field(init=False)
+
+    recurrence: Annotated[
+        dict[str, State],
+        Field(
+            description="Derivatives of a recurrence's states, checked at every step.",
+            examples=[{"dh/dw": {"start": 0, "next": "h + w*dh/dw"}}],
+        ),
+    ] = {}
+
+
+class Expect(_Named):
     """Published numbers, kept as they were printed: `{out: -0.2879, x: -7.6613}`."""
 
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
     __pydantic_extra__: dict[str, Numbers] = Field(init=False)
 
     of: Annotated[
@@ -139,12 +169,13 @@ class Expect(BaseModel):
         Field(description="What was published: the true value, or what the formula computes."),
     ] = "truth"
     dtype: Annotated[
-        DType | None, Field(description="The dtype in which a `handwritten` value was computed.")
+        Optional[DType],
+        Field(description="The dtype in which a `handwritten` value was computed."),
     ] = None
 
 
 Expects = Annotated[
-    Annotated[Expect, Tag("mapping")] | Annotated[list[Expect], Tag("list")],
+    Annotated[Expect, _Mapping] | Annotated[list[Expect], Field(min_length=1), _List],
     _one_of("a mapping of quantities to numbers, or a list of such mappings"),
 ]
 
@@ -152,25 +183,40 @@ Expects = Annotated[
 class Point(_Strict):
     """One point: values of inputs, and what was published for them."""
 
-    inputs: dict[str, Value] = {}
-    expect: Expects | None = None
-    samples: Annotated[int | None, Field(ge=1, le=1000)] = None
+    inputs: Annotated[
+        dict[str, Input],
+        Field(description="Values that take the place of the case's.", examples=[{"x": 3.0}]),
+    ] = {}
+    expect: Annotated[Optional[Expects], Field(description="Numbers published for this point.")] = (
+        None
+    )
+    samples: Annotated[Optional[Samples], Field(description="Draws of the sampled inputs.")] = None
 
 
 class XFail(_Strict):
     """A failure that is known; only a `fail` with this blame meets it."""
 
-    reason: str
-    blame: Annotated[str, Field(examples=["handwritten", "autograd", "function", "expected"])]
+    reason: Annotated[str, Field(min_length=1, description="Why the failure is known.")]
+    blame: Annotated[
+        Blame,
+        Field(
+            description="Who is to blame, several joined by commas: handwritten, autograd, "
+            "numeric, function, expected.",
+            examples=["handwritten", "handwritten,autograd"],
+        ),
+    ]
 
 
 Texts = Annotated[
-    Annotated[str, Tag("text")] | Annotated[list[str], Tag("list")],
-    _one_of("a text or a list of texts"),
+    Annotated[str, _Text] | Annotated[list[str], _List], _one_of("a text or a list of texts")
 ]
 DTypes = Annotated[
-    Annotated[DType, Tag("text")] | Annotated[list[DType], Field(min_length=1), Tag("list")],
+    Annotated[DType, _Text] | Annotated[list[DType], Field(min_length=1), _List],
     _one_of("a dtype or a list of dtypes"),
+]
+Devices = Annotated[
+    Annotated[Device, _Text] | Annotated[list[Device], Field(min_length=1), _List],
+    _one_of("a device or a list of devices"),
 ]
 
 
@@ -178,27 +224,28 @@ class Defaults(_Strict):
     """Settings of every case of the file that does not set them itself; tags add up."""
 
     tags: Annotated[Texts, Field(description="Labels to select cases by.")] = []
-    source: Annotated[str | None, Field(description="Where the derivation comes from.")] = None
+    source: Annotated[Optional[str], Field(description="Where the derivation comes from.")] = None
     dtypes: Annotated[
-        DTypes | None, Field(description="The dtypes to check in (float64).", examples=["float32"])
+        Optional[DTypes],
+        Field(description="The dtypes to check in (float64).", examples=["float32"]),
     ] = None
     devices: Annotated[
-        Texts | None,
+        Optional[Devices],
         Field(description="auto, cpu, cuda, cuda:1 or all (auto).", examples=["cpu"]),
     ] = None
     resolution: Annotated[
-        Number | None,
-        Field(gt=0, description="The smallest relative error that must be noticed."),
+        Optional[Resolution],
+        Field(description="The smallest relative error that must be noticed.", examples=[1e-6]),
     ] = None
-    samples: Annotated[
-        int | None, Field(ge=1, le=1000, description="Draws of the sampled inputs (1).")
-    ] = None
+    samples: Annotated[Optional[Samples], Field(description="Draws of the sampled inputs (1).")] = (
+        None
+    )
 
 
 class Case(Defaults):
     """A function, its inputs and its derivatives, as somebody wrote them by hand."""
 
-    about: Annotated[str | None, Field(description="One line for the reader.")] = None
+    about: Annotated[Optional[str], Field(description="One line for the reader.")] = None
     function: Annotated[
         Function,
         Field(
@@ -207,56 +254,90 @@ class Case(Defaults):
         ),
     ]
     constants: Annotated[
-        dict[str, Value], Field(description="Given values that are not differentiated.")
+        dict[str, Constant],
+        Field(description="Given values that are not differentiated.", examples=[{"y": 1.0}]),
     ] = {}
     inputs: Annotated[
-        dict[str, Value],
+        dict[str, Input],
         Field(description="Values to differentiate by.", examples=[{"x": 3.0}]),
     ] = {}
     points: Annotated[
-        list[Point] | None, Field(min_length=1, description="Several points instead of one.")
+        Optional[Annotated[list[Point], Field(min_length=1)]],
+        Field(
+            description="Several points instead of one.",
+            examples=[[{"inputs": {"x": 3.0}}, {"inputs": {"x": 4.0}}]],
+        ),
     ] = None
     sizes: Annotated[
-        dict[str, int | list[int]],
+        dict[str, Sizes],
         Field(description="Named dimensions; a list makes one case for each.", examples=[{"n": 3}]),
     ] = {}
     derivatives: Annotated[
-        dict[str, Derivative],
+        Derivatives,
         Field(
             description="Derivatives by input name, or links `dA/dB` between any two values.",
             examples=[{"x": "2*x*cos(x**2)"}, {"dloss/dw": "x.T @ d_mse(y, z)"}],
         ),
-    ] = {}
-    expect: Annotated[Expects | None, Field(description="Published numbers.")] = None
-    skip: Annotated[str | None, Field(description="Why the case is not run.")] = None
-    xfail: XFail | None = None
+    ] = Derivatives()
+    expect: Annotated[
+        Optional[Expects], Field(description="Published numbers.", examples=[{"x": -5.4668}])
+    ] = None
+    skip: Annotated[
+        Optional[Annotated[str, Field(min_length=1)]],
+        Field(description="Why the case is not run."),
+    ] = None
+    xfail: Annotated[
+        Optional[XFail],
+        Field(
+            description="A failure that is known.",
+            examples=[{"reason": "torch issue 1234", "blame": "autograd"}],
+        ),
+    ] = None
 
 
 class Head(_Strict):
-    """A file, its cases unread."""
+    """A file, its parts unread."""
 
-    definitions: dict[str, Definition] = {}
-    defaults: Defaults = Defaults()
-    cases: dict[str, Any]
+    definitions: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
+    cases: Annotated[dict[str, Any], Field(min_length=1)]
 
 
-class File(Head):
+class File(_Strict):
     """A case file: `*.grad.yaml`."""
 
     definitions: Annotated[
-        dict[str, Definition],
+        Definitions,
         Field(
             description="Helpers that every case of the file may use.",
             examples=[{"mse(y, y_hat)": "(y - y_hat)**2"}],
         ),
-    ] = {}
-    defaults: Annotated[Defaults, Field(description="Settings of all cases.")] = Defaults()
-    cases: Annotated[dict[str, Case], Field(description="The cases, by unique name.")]
+    ] = Definitions()
+    defaults: Annotated[
+        Defaults, Field(description="Settings of all cases.", examples=[{"dtypes": "float32"}])
+    ] = Defaults()
+    cases: Annotated[
+        dict[str, Case],
+        Field(
+            min_length=1,
+            description="The cases, by unique name.",
+            examples=[{"square": {"function": "x**2", "inputs": {"x": 3}}}],
+        ),
+    ]
+
+
+class _Schema(GenerateJsonSchema):
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        """A key that may be left out is not written as null."""
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        return {k: v for k, v in super().default_schema(schema).items() if k != "default"}
 
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a case file."""
-    schema = File.model_json_schema()
+    schema = File.model_json_schema(schema_generator=_Schema)
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "gradcheck case file"
     return schema

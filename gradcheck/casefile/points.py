@@ -16,6 +16,8 @@ from gradcheck.casefile.names import Reader
 from gradcheck.language.parser import suggestion
 
 MAX_ELEMENTS: Final = 2**24
+MAX_PRODUCTS: Final = 2**21
+"""Multiplications that drawing an spd or orthogonal input may take: it is done number by number."""
 _SAMPLE: Final = re.compile(r"\s*(\w+)\s*(?:\((.*)\))?\s*", re.ASCII | re.DOTALL)
 
 
@@ -28,6 +30,12 @@ class Written:
     places: Mapping[str, Path]
     expect: Any
     samples: int
+
+    @property
+    def draws(self) -> int:
+        """How many points this is: as many as samples, if anything is sampled."""
+        is_sampled = any(isinstance(value, models.Sampled) for value in self.values.values())
+        return self.samples if is_sampled else 1
 
 
 def written_points(case: models.Case, path: Path, samples: int) -> list[Written]:
@@ -69,8 +77,7 @@ def expand(
         if any(one is None for one in values.values()):
             continue
         complete = {name: one for name, one in values.items() if one is not None}
-        sampled = any(isinstance(one, Sampled) for one in complete.values())
-        count = point.samples if sampled else 1
+        count = point.draws
         expected = expectations(point)
         for sample in range(1, count + 1):
             label = f"{number}.{sample}" if count > 1 else str(number)
@@ -78,25 +85,11 @@ def expand(
             draw += 1
 
 
-def value(written: Any, path: Path, sizes: Mapping[str, int], read: Reader) -> Value | None:  # noqa: ANN401
+def value(written: Any, path: Path, sizes: Mapping[str, int], read: Reader) -> Value | None:
     """An input's value; None, and a problem, where it cannot be one."""
     if isinstance(written, models.Sampled):
         return _sampled(written, path, sizes, read)
-    if _shape(written) is None:
-        read.report(path, "the rows of this list have different lengths")
-        return None
     return Given(written)
-
-
-def _shape(numbers: Any) -> tuple[int, ...] | None:  # noqa: ANN401
-    """The shape of nested lists; None where they are ragged."""
-    if not isinstance(numbers, list):
-        return ()
-    shapes = {_shape(item) for item in numbers}
-    if len(shapes) > 1 or None in shapes:
-        return None
-    inner = shapes.pop() if shapes else ()
-    return (len(numbers), *(inner or ()))
 
 
 def _sampled(
@@ -106,18 +99,26 @@ def _sampled(
     parsed = _distribution(written.sample, (*path, "sample"), read)
     if shape is None or parsed is None:
         return None
-    if math.prod(shape) > MAX_ELEMENTS:
-        elements = f"{math.prod(shape):,} elements, more than {MAX_ELEMENTS:,}"
-        read.report((*path, "shape"), f"shape {list(shape)} has {elements}")
-        return None
     name, parameters = parsed
-    if name == "orthogonal" and len(shape) < 2:
-        read.report((*path, "shape"), "an orthogonal matrix needs two dimensions")
-        return None
-    if name == "spd" and (len(shape) < 2 or shape[-1] != shape[-2]):
-        read.report((*path, "shape"), "an spd matrix needs two equal dimensions")
+    problem = _shape_problem(name, shape)
+    if problem is not None:
+        read.report((*path, "shape"), problem)
         return None
     return Sampled(shape, name, parameters)
+
+
+def _shape_problem(name: str, shape: tuple[int, ...]) -> str | None:
+    if math.prod(shape) > MAX_ELEMENTS:
+        return f"shape {list(shape)} has more than {MAX_ELEMENTS:,} elements"
+    if name not in ("spd", "orthogonal"):
+        return None
+    if len(shape) < 2:
+        return f"an {name} input is a matrix: write its shape, as in [3, 3]"
+    if name == "spd" and shape[-1] != shape[-2]:
+        return f"an spd matrix is square, but this shape is {list(shape)}"
+    if math.prod(shape) * min(shape[-2:]) > MAX_PRODUCTS:
+        return f"drawing an {name} input of shape {list(shape)} takes too long: use a smaller one"
+    return None
 
 
 def _sizes(
@@ -127,10 +128,8 @@ def _sizes(
     for index, size in enumerate(shape):
         number = sizes.get(size) if isinstance(size, str) else size
         if number is None:
-            close = suggestion(str(size), sizes) or ": name it under `sizes:`"
+            close = suggestion(str(size), sizes) or ": name it under `sizes`"
             read.report((*path, index), f"`{size}` is not a size{close}")
-        elif number < 0:
-            read.report((*path, index), f"{number} is not a size")
         else:
             known.append(number)
     return tuple(known) if len(known) == len(shape) else None
@@ -144,19 +143,32 @@ def _distribution(text: str, path: Path, read: Reader) -> tuple[str, tuple[float
         read.report(path, f"`{name}` is not a distribution{known}")
         return None
     try:
-        parameters = tuple(float(part) for part in match[2].split(",")) if match[2] else ()
+        parameters = tuple(map(float, match[2].split(","))) if match[2] else ()
     except ValueError:
         read.report(path, f"`{text}`: the parameters of a distribution are numbers")
         return None
-    allowed = PARAMETERS.get(name, (0,))
-    if len(parameters) not in allowed:
-        read.report(path, f"`{name}` takes {_counts(allowed)}, not {len(parameters)}")
-        return None
-    if parameters and not (math.isfinite(sum(parameters)) and parameters[0] < parameters[1]):
-        read.report(path, f"`{text}`: the lower end has to be below the upper one")
+    problem = _parameters_problem(name, parameters)
+    if problem is not None:
+        read.report(path, f"`{text}`: {problem}")
         return None
     return name, parameters
 
 
+def _parameters_problem(name: str, parameters: tuple[float, ...]) -> str | None:
+    allowed = PARAMETERS.get(name, (0,))
+    if len(parameters) not in allowed:
+        return f"{name} takes {_counts(allowed)}, not {len(parameters)}"
+    if not parameters:
+        return None
+    low, high = parameters
+    if not math.isfinite(high - low):
+        return "the ends have to be finite, and not too far apart for a float64"
+    if low >= high:
+        return "the lower end has to be below the upper one"
+    if name == "integers" and not all(end.is_integer() and abs(end) <= 2**53 for end in parameters):
+        return "the ends are whole numbers of at most 15 digits"
+    return None
+
+
 def _counts(allowed: tuple[int, ...]) -> str:
-    return "no parameters" if allowed == (0,) else f"no parameters or {allowed[-1]}"
+    return "no parameters" if allowed == (0,) else f"{allowed[-1]} parameters or none"

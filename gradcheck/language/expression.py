@@ -18,16 +18,16 @@ from gradcheck.language.word import Word
 class Meaning(Protocol):
     """What numbers, words and indexing mean."""
 
-    def number(self, value: int | Decimal) -> Any:  # noqa: ANN401
+    def number(self, value: int | Decimal) -> Any:
         """The value of a number as it is written: exactly that decimal."""
 
-    def call(self, word: Word, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:  # noqa: ANN401
+    def call(self, word: Word, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
         """The value of a word; whatever it raises becomes an `EvaluationError`."""
 
-    def index(self, value: Any, items: tuple[Any, ...]) -> Any:  # noqa: ANN401
+    def index(self, value: Any, items: tuple[Any, ...]) -> Any:
         """value[items]."""
 
-    def tensor(self, value: Any) -> Any:  # noqa: ANN401
+    def tensor(self, value: Any) -> Any:
         """A plain number, or a list of values, as a value with a shape; others as they are."""
 
 
@@ -119,7 +119,8 @@ class Expression:
     """A formula: its text, its tree, and where it stands.
 
     `names` are the names it reads, in order of appearance; `cost` is the number of operations
-    that one evaluation takes, those of the definitions it uses included.
+    that one evaluation takes and `depth` how deep they nest, those of the definitions it uses
+    included.
     """
 
     text: str
@@ -128,6 +129,7 @@ class Expression:
     line: int = 0
     names: tuple[str, ...] = field(init=False)
     cost: int = field(init=False)
+    depth: int = field(init=False)
 
     def __post_init__(self) -> None:
         names: dict[str, None] = {}
@@ -141,15 +143,27 @@ class Expression:
                 cost += 1
         object.__setattr__(self, "names", tuple(names))
         object.__setattr__(self, "cost", cost)
+        object.__setattr__(self, "depth", _depth(self.tree))
 
-    def evaluate(self, scope: Scope, meaning: Meaning) -> Any:  # noqa: ANN401
+    def evaluate(self, scope: Scope, meaning: Meaning) -> Any:
         """The value at `scope`.
 
         Raises:
             EvaluationError: An operation has no value there.
         """
+        return self._run(_evaluate, scope, meaning)
+
+    def settle(self, scope: Scope, meaning: Meaning) -> Any:
+        """The value, where a list of anything but numbers has become a tensor.
+
+        Raises:
+            EvaluationError: An operation has no value there.
+        """
+        return self._run(_settled, scope, meaning)
+
+    def _run(self, evaluate: Callable[..., Any], scope: Scope, meaning: Meaning) -> Any:
         try:
-            return _evaluate(self.tree, scope, meaning)
+            return evaluate(self.tree, scope, meaning)
         except EvaluationError as error:
             if error.expression is None:
                 error.expression = self
@@ -168,10 +182,14 @@ class Definition:
     def cost(self) -> int:
         return 1 + sum(expression.cost for _, expression in self.steps)
 
-    def apply(self, arguments: Sequence[Any], meaning: Meaning) -> Any:  # noqa: ANN401
+    @property
+    def depth(self) -> int:
+        return max(expression.depth for _, expression in self.steps)
+
+    def apply(self, arguments: Sequence[Any], meaning: Meaning) -> Any:
         scope = dict(zip(self.parameters, arguments, strict=True))
         for name, expression in self.steps:
-            scope[name] = expression.evaluate(scope, meaning)
+            scope[name] = expression.settle(scope, meaning)
         return scope[self.steps[-1][0]]
 
 
@@ -198,10 +216,16 @@ def children(node: Node) -> tuple[Node, ...]:
     return ()
 
 
-def _evaluate(node: Node, scope: Scope, meaning: Meaning) -> Any:  # noqa: ANN401
+def _depth(node: Node) -> int:
+    below = [_depth(child) for child in children(node)]
+    inside = node.definition.depth if isinstance(node, Use) else 0
+    return 1 + max(inside, *below, 0)
+
+
+def _evaluate(node: Node, scope: Scope, meaning: Meaning) -> Any:
     kind = type(node)
     if kind is Name:
-        return scope[node.name]  # type: ignore[union-attr]
+        return _named(node, scope)  # type: ignore[arg-type]
     if kind is Number:
         return meaning.number(node.value)  # type: ignore[union-attr, arg-type]
     if kind is Call:
@@ -209,14 +233,14 @@ def _evaluate(node: Node, scope: Scope, meaning: Meaning) -> Any:  # noqa: ANN40
     return _evaluate_rarer(node, scope, meaning)
 
 
-def _evaluate_rarer(node: Node, scope: Scope, meaning: Meaning) -> Any:  # noqa: ANN401
+def _evaluate_rarer(node: Node, scope: Scope, meaning: Meaning) -> Any:
     match node:
         case Literal():
             return node.value
         case Items():
             return [_evaluate(item, scope, meaning) for item in node.items]
         case Use():
-            arguments = [_evaluate(argument, scope, meaning) for argument in node.arguments]
+            arguments = [_settled(argument, scope, meaning) for argument in node.arguments]
             return node.definition.apply(arguments, meaning)
         case Slice():
             return slice(*(b and _evaluate(b, scope, meaning) for b in node.bounds))
@@ -227,17 +251,37 @@ def _evaluate_rarer(node: Node, scope: Scope, meaning: Meaning) -> Any:  # noqa:
     raise TypeError(node)
 
 
-def _call(node: Call, scope: Scope, meaning: Meaning) -> Any:  # noqa: ANN401
+def _named(node: Name, scope: Scope) -> Any:
+    try:
+        return scope[node.name]
+    except KeyError:
+        raise EvaluationError(f"`{node.name}` has no value", node.start, node.end) from None
+
+
+def _settled(node: Node, scope: Scope, meaning: Meaning) -> Any:
+    """The value, a tensor unless it is a number or a list of numbers, which may be a setting.
+
+    Lists of lists would double with every definition that they are handed through.
+    """
+    value = _evaluate(node, scope, meaning)
+    if isinstance(value, list) and not all(isinstance(item, (int, float)) for item in value):
+        return _blamed(node, meaning.tensor, value)
+    return value
+
+
+def _call(node: Call, scope: Scope, meaning: Meaning) -> Any:
     arguments = [_evaluate(argument, scope, meaning) for argument in node.arguments]
     keywords = {name: _evaluate(value, scope, meaning) for name, value in node.keywords}
     return _blamed(node, meaning.call, node.word, arguments, keywords)
 
 
-def _blamed(node: Node, function: Callable[..., Any], *arguments: Any) -> Any:  # noqa: ANN401
+def _blamed(node: Node, function: Callable[..., Any], *arguments: Any) -> Any:
     """function(*arguments); whatever it raises becomes an `EvaluationError` at the node."""
     try:
         return function(*arguments)
-    except EvaluationError:
+    except EvaluationError as error:
+        if error.expression is None and not error.end:
+            error.start, error.end = node.start, node.end
         raise
     except Exception as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]

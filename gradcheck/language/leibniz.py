@@ -6,6 +6,7 @@ import re
 from typing import Final, NamedTuple
 
 _LINK: Final = re.compile(r"\bd([A-Za-z_]\w*)/d([A-Za-z_]\w*)\b", re.ASCII)
+_OVERLAPPING: Final = re.compile(rf"(?={_LINK.pattern})", re.ASCII)
 
 
 class Link(NamedTuple):
@@ -25,5 +26,5 @@ def parse_link(text: str) -> Link | None:
 
 
 def find_links(text: str) -> list[tuple[int, Link]]:
-    """Every place in a formula that reads like a link, with its offset."""
-    return [(match.start(), Link(*match.groups())) for match in _LINK.finditer(text)]
+    """Every place in a formula that reads like a link, with its offset; they may overlap."""
+    return [(match.start(), Link(*match.groups())) for match in _OVERLAPPING.finditer(text)]

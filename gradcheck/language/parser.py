@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import difflib
 import re
+import sys
+import types
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final, NoReturn
+from typing import Any, Final, TypeGuard
 
 from gradcheck.errors import ExpressionError
 from gradcheck.language.expression import (
@@ -23,17 +25,20 @@ from gradcheck.language.expression import (
     Slice,
     Use,
 )
-from gradcheck.language.leibniz import Link, find_links
+from gradcheck.language.leibniz import find_links
 from gradcheck.language.vocabulary import SYNONYMS, WORDS
 from gradcheck.language.word import Parameter, Word
 
 MAX_CHARACTERS: Final = 10_000
-MAX_DEPTH: Final = 150
+MAX_DEPTH: Final = 100
 MAX_COST: Final = 100_000
-_LARGEST: Final = Decimal("1.7976931348623157e308")
+_LARGEST: Final = sys.float_info.max
 
 _FOREIGN: Final = re.compile(r"[^A-Za-z0-9_ \t\r\n+\-*/@%&|~<>=!()\[\],.:'\"]")
-_RUN_ON: Final = re.compile(r"(?<![\w.])\d[\d.]*(?![eE][-+\d])[A-Za-z_]\w*", re.ASCII)
+_RUN_ON: Final = re.compile(r"(?<![\w.])\.?\d[\d.]*+(?:[eE][-+]?\d+)?+[A-Za-z_]\w*", re.ASCII)
+_UNDECIMAL: Final = re.compile(r"0[xXoObB]\w+|[\d_.]+")
+_NOT_ZERO: Final = re.compile(r"[0.]*[1-9]")
+_MODULES: Final = ("torch", "math", "torch.linalg", "torch.nn.functional", "torch.special")
 _INSTEAD: Final = {
     "^": "a power is written **",
     "²": "a power is written **2",
@@ -116,6 +121,10 @@ def parse(
     """
     reader = _Reader(text, links or {}, definitions or {}, scope)
     expression = Expression(text, reader.read(), file, line)
+    if expression.depth > MAX_DEPTH:
+        raise ExpressionError(
+            f"this is nested more than {MAX_DEPTH} deep, its definitions included", 0, len(text)
+        )
     if expression.cost > MAX_COST:
         raise ExpressionError(
             f"this takes {expression.cost:,} operations, more than {MAX_COST:,}", 0, len(text)
@@ -152,7 +161,10 @@ class _Reader:
         python = self._replace_links()
         python = re.sub(r"[\t\r\n]", " ", python)
         self.shift = len(python) - len(python.lstrip())
-        return self._admit(self._parse(python.strip()))
+        try:
+            return self._admit(self._parse(python.strip()))
+        except (RecursionError, MemoryError):
+            raise self._too_deep() from None
 
     def _check_characters(self) -> None:
         if not self.text.strip():
@@ -165,34 +177,34 @@ class _Reader:
         if foreign := _FOREIGN.search(self.text):
             raise ExpressionError(_foreign(foreign.group()), foreign.start(), foreign.end())
         if run_on := _RUN_ON.search(self.text):
-            message = "not a formula: a product needs its *, as in 2*x"
-            raise ExpressionError(message, run_on.start(), run_on.end())
+            raise ExpressionError(_run_on(run_on.group()), run_on.start(), run_on.end())
 
     def _replace_links(self) -> str:
         """The text with every link made one Python name of the same length."""
         python = self.text
+        end = 0
         for start, link in find_links(self.text):
-            if str(link) not in self.links:
+            if str(link) not in self.links or start < end:
                 continue
+            end = start + len(str(link))
             if f"d{link.output}" in self.scope and f"d{link.input}" in self.scope:
                 raise ExpressionError(
                     f"`{link}` is a link and also `d{link.output}` divided by `d{link.input}`: "
                     "rename a value, or put spaces around the / for the division",
                     start,
-                    start + len(str(link)),
+                    end,
                 )
             self.names[start] = self.links[str(link)]
-            python = python[:start] + str(link).replace("/", "_") + python[start + len(str(link)) :]
+            python = python[:start] + str(link).replace("/", "_") + python[end:]
         return python
 
     def _parse(self, python: str) -> ast.expr:
         try:
             return ast.parse(python, mode="eval").body
         except SyntaxError as error:
-            start = self.shift + max((error.offset or 1) - 1, 0)
-            raise ExpressionError(_syntax(error, python), min(start, len(self.text) - 1)) from None
-        except (RecursionError, MemoryError):
-            raise self._too_deep() from None
+            offset = error.offset - 1 if error.offset else len(python)
+            message = _syntax(error.msg, python[offset : offset + 1])
+            raise ExpressionError(message, min(self.shift + offset, len(self.text) - 1)) from None
 
     def _too_deep(self) -> ExpressionError:
         return ExpressionError(
@@ -203,8 +215,8 @@ class _Reader:
         start, end = node.col_offset, node.end_col_offset  # type: ignore[attr-defined]
         return self.shift + start, self.shift + end
 
-    def _refuse(self, node: ast.AST, message: str) -> NoReturn:
-        raise ExpressionError(message, *self._span(node))
+    def _refusal(self, node: ast.AST, message: str) -> ExpressionError:
+        return ExpressionError(message, *self._span(node))
 
     def _admit(self, node: ast.expr) -> Node:
         self.depth += 1
@@ -212,7 +224,7 @@ class _Reader:
             raise self._too_deep()
         method = _ADMITTED.get(type(node))
         if method is None:
-            self._refuse(node, _REFUSED.get(type(node), "this is not part of the language"))
+            raise self._refusal(node, _REFUSED.get(type(node), "this is not part of the language"))
         admitted = method(self, node)
         self.depth -= 1
         return admitted
@@ -222,16 +234,22 @@ class _Reader:
 
     def _constant(self, node: ast.Constant) -> Node:
         start, end = self._span(node)
-        if isinstance(node.value, (bool, str, type(None))):
+        if isinstance(node.value, bool):
             return Literal(start, end, node.value)
         if isinstance(node.value, (int, float)):
-            return Number(start, end, self._number(node, self.text[start:end]))
-        self._refuse(node, "this is not part of the language")
+            return Number(start, end, self._number(node, node.value))
+        raise self._refusal(node, "this is no value")
 
-    def _number(self, node: ast.Constant, text: str) -> int | Decimal:
-        if abs(node.value) > _LARGEST:  # type: ignore[arg-type, operator]
-            self._refuse(node, "this number is larger than any float64")
-        return node.value if isinstance(node.value, int) else Decimal(text)
+    def _number(self, node: ast.Constant, value: int | float) -> int | Decimal:
+        start, end = self._span(node)
+        text = self.text[start:end]
+        if value > _LARGEST:
+            raise self._refusal(node, "this number is larger than any float64")
+        if isinstance(value, int):
+            return value
+        if value == 0 and _NOT_ZERO.match(text):
+            raise self._refusal(node, "this number is smaller than any float64")
+        return Decimal(text) if value else Decimal(0)
 
     def _name(self, node: ast.Name) -> Node:
         start, end = self._span(node)
@@ -241,7 +259,7 @@ class _Reader:
         if word is None:
             return Name(start, end, node.id)
         if word.signature is not None:
-            self._refuse(node, f"`{word.name}` is a word: write {word.usage}")
+            raise self._refusal(node, f"`{word.name}` is a word: write {word.usage}")
         return Call(start, end, word, ())
 
     def _list(self, node: ast.List) -> Node:
@@ -253,29 +271,22 @@ class _Reader:
     def _binop(self, node: ast.BinOp) -> Node:
         word = _BINARY.get(type(node.op))
         if word is None:
-            self._refuse(node, "this operator is not part of the language")
-        return Call(*self._span(node), WORDS[word], self._values(node.left, node.right))
+            raise self._refusal(node, "this operator is not part of the language")
+        return Call(*self._span(node), WORDS[word], self._all([node.left, node.right]))
 
     def _unaryop(self, node: ast.UnaryOp) -> Node:
         word = _UNARY.get(type(node.op))
         if word is None:
-            self._refuse(node, "a condition is negated with ~, in parentheses")
-        return Call(*self._span(node), WORDS[word], self._values(node.operand))
+            raise self._refusal(node, "a condition is negated with ~, in parentheses")
+        return Call(*self._span(node), WORDS[word], (self._admit(node.operand),))
 
     def _compare(self, node: ast.Compare) -> Node:
         if len(node.ops) > 1:
-            self._refuse(node, "write a chain of comparisons as (a < b) & (b < c)")
+            raise self._refusal(node, "write a chain of comparisons as (a < b) & (b < c)")
         word = _COMPARE.get(type(node.ops[0]))
         if word is None:
-            self._refuse(node, "this comparison is not part of the language")
-        return Call(*self._span(node), WORDS[word], self._values(node.left, node.comparators[0]))
-
-    def _values(self, *nodes: ast.expr) -> tuple[Node, ...]:
-        """Operands: values, so neither strings nor None."""
-        for node in nodes:
-            if isinstance(node, ast.Constant) and not isinstance(node.value, (int, float)):
-                self._refuse(node, "this is no value")
-        return self._all(nodes)
+            raise self._refusal(node, "this comparison is not part of the language")
+        return Call(*self._span(node), WORDS[word], self._all([node.left, *node.comparators]))
 
     def _attribute(self, node: ast.Attribute) -> Node:
         if node.attr in ("T", "mT"):
@@ -283,8 +294,9 @@ class _Reader:
         if _is_module(node.value) and (word := WORDS.get(node.attr)):
             if word.signature is None:
                 return Call(*self._span(node), word, ())
-            self._refuse(node, f"`{word.name}` is a word: write {word.usage}")
-        self._refuse(node, f"`.{node.attr}` is not part of the language, only .T and .mT are")
+            raise self._refusal(node, f"`{word.name}` is a word: write {word.usage}")
+        message = f"`.{node.attr}` is not part of the language, only .T and .mT are"
+        raise self._refusal(node, message)
 
     def _subscript(self, node: ast.Subscript) -> Node:
         items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
@@ -292,46 +304,50 @@ class _Reader:
         return Index(*self._span(node), value, tuple(self._item(item) for item in items))
 
     def _item(self, node: ast.expr) -> Node:
-        if isinstance(node, ast.Constant) and node.value is ...:
-            return Literal(*self._span(node), ...)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            self._refuse(node, "an index is a number, a slice, None or a tensor")
+        if _is_literal(node, (types.EllipsisType, types.NoneType)):
+            return Literal(*self._span(node), node.value)
+        if _is_literal(node, (str, bytes)):
+            raise self._refusal(node, "an index is a number, a slice, None or a tensor")
         return self._admit(node)
 
     def _slice(self, node: ast.Slice) -> Node:
         bounds = (node.lower, node.upper, node.step)
-        lower, upper, step = (bound and self._admit(bound) for bound in bounds)
+        lower, upper, step = (None if bound is None else self._item(bound) for bound in bounds)
         return Slice(*self._span(node), (lower, upper, step))
 
     def _call(self, node: ast.Call) -> Node:
         name = self._called(node.func)
+        in_torch = isinstance(node.func, ast.Attribute)
         for keyword in node.keywords:
             if keyword.arg is None:
-                self._refuse(keyword.value, "a formula has no **arguments; write them out")
-        if name in self.definitions:
+                raise self._refusal(keyword.value, "a formula has no **arguments; write them out")
+        if name in self.definitions and not in_torch:
             return self._use(node, self.definitions[name])
         if name in WORDS and WORDS[name].signature is not None:
             return self._word(node, WORDS[name])
-        self._refuse(node.func, self._unknown_word(name))
+        known = [*WORDS] if in_torch else [*WORDS, *self.definitions]
+        raise self._refusal(node.func, self._unknown_word(name, known))
 
-    def _unknown_word(self, name: str) -> str:
-        if name in self.scope or (name in WORDS):
+    def _unknown_word(self, name: str, known: Collection[str]) -> str:
+        if name in self.scope or name in WORDS or name in self.links:
             return f"`{name}` is a value, not a word: a product is written with *"
         if name in SYNONYMS:
             return f"`{name}` is not a word: write {SYNONYMS[name]}"
-        known = suggestion(name, [*WORDS, *self.definitions])
-        return f"`{name}` is not a word{known or ': `gradcheck words` lists them'}"
+        close = suggestion(name, known)
+        return f"`{name}` is not a word{close or ': `gradcheck words` lists them'}"
 
     def _called(self, function: ast.expr) -> str:
         if isinstance(function, ast.Name):
-            return function.id
+            start, _ = self._span(function)
+            return self.names.get(start, function.id)
         if isinstance(function, ast.Attribute):
             if _is_module(function.value):
                 return function.attr
             if function.attr in WORDS:
-                self._refuse(function, f"values have no methods: write {WORDS[function.attr].usage}")
-            self._refuse(function, f"`.{function.attr}` is not part of the language")
-        self._refuse(function, "only words and definitions can be called")
+                usage = WORDS[function.attr].usage
+                raise self._refusal(function, f"values have no methods: write {usage}")
+            raise self._refusal(function, f"`.{function.attr}` is not part of the language")
+        raise self._refusal(function, "only words and definitions can be called")
 
     def _use(self, node: ast.Call, definition: Definition) -> Node:
         given: dict[str, ast.expr] = {}
@@ -342,8 +358,8 @@ class _Reader:
         count = len(node.args) + len(node.keywords)
         if set(given) != set(definition.parameters) or count != len(given):
             usage = f"{definition.name}({', '.join(definition.parameters)})"
-            self._refuse(node, f"this definition is used as {usage}")
-        arguments = self._values(*(given[name] for name in definition.parameters))
+            raise self._refusal(node, f"this definition is used as {usage}")
+        arguments = self._all([given[name] for name in definition.parameters])
         return Use(*self._span(node), definition, arguments)
 
     def _word(self, node: ast.Call, word: Word) -> Node:
@@ -351,13 +367,20 @@ class _Reader:
         keywords: dict[str, Node] = {}
         for parameter, value in self._bind(node, word):
             self._check_kind(parameter, value)
-            admitted = self._admit(value)
+            admitted = self._argument(parameter, value)
             # Values go by position, as torch's functions take them; settings go by name.
             if parameter.variadic or (parameter.is_value and not parameter.optional):
                 arguments.append(admitted)
             else:
                 keywords[parameter.name] = admitted
         return Call(*self._span(node), word, tuple(arguments), tuple(keywords.items()))
+
+    def _argument(self, parameter: Parameter, value: ast.expr) -> Node:
+        """An optional argument may be None, which is as if it were not given."""
+        plain = (str, types.NoneType) if parameter.optional else str
+        if _is_literal(value, plain):
+            return Literal(*self._span(value), value.value)
+        return self._admit(value)
 
     def _bind(self, node: ast.Call, word: Word) -> list[tuple[Parameter, ast.expr]]:
         parameters = word.parameters
@@ -368,32 +391,32 @@ class _Reader:
             elif parameters and parameters[-1].variadic:
                 bound.append((parameters[-1], value))
             else:
-                self._refuse(value, f"one argument too many: {word.usage}")
+                raise self._refusal(value, f"one argument too many: {word.usage}")
         by_name = {parameter.name: parameter for parameter in parameters}
         taken = {parameter.name for parameter, _ in bound}
         for keyword in node.keywords:
             name = str(keyword.arg)
             if name not in by_name:
                 known = suggestion(name, by_name) or f": it is used as {word.usage}"
-                self._refuse(keyword, f"`{word.name}` has no argument `{name}`{known}")
+                raise self._refusal(keyword, f"`{word.name}` has no argument `{name}`{known}")
             if name in taken:
-                self._refuse(keyword, f"`{name}` is given twice")
+                raise self._refusal(keyword, f"`{name}` is given twice")
             taken.add(name)
             bound.append((by_name[name], keyword.value))
         missing = [p.name for p in parameters if not p.optional and p.name not in taken]
         if missing:
-            self._refuse(node, f"`{missing[0]}` is missing: {word.usage}")
+            raise self._refusal(node, f"`{missing[0]}` is missing: {word.usage}")
         order = {parameter.name: place for place, parameter in enumerate(parameters)}
         return sorted(bound, key=lambda pair: order[pair[0].name])
 
     def _check_kind(self, parameter: Parameter, value: ast.expr) -> None:
-        is_text = isinstance(value, ast.Constant) and isinstance(value.value, str)
+        is_text = _is_literal(value, str)
         if parameter.kind == "text" and not is_text:
-            self._refuse(value, f"`{parameter.name}` is a text in quotes")
+            raise self._refusal(value, f"`{parameter.name}` is a text in quotes")
         if parameter.kind != "text" and is_text:
-            self._refuse(value, f"`{parameter.name}` is not a text")
+            raise self._refusal(value, f"`{parameter.name}` is not a text")
         if parameter.kind == "list" and not isinstance(value, (ast.List, ast.Tuple)):
-            self._refuse(value, f"`{parameter.name}` is a list: write [a, b]")
+            raise self._refusal(value, f"`{parameter.name}` is a list: write [a, b]")
 
 
 _ADMITTED: Final[dict[type[ast.expr], Callable[[_Reader, Any], Node]]] = {
@@ -411,11 +434,13 @@ _ADMITTED: Final[dict[type[ast.expr], Callable[[_Reader, Any], Node]]] = {
 }
 
 
+def _is_literal(node: ast.expr, kind: type | tuple[type, ...]) -> TypeGuard[ast.Constant]:
+    return isinstance(node, ast.Constant) and isinstance(node.value, kind)
+
+
 def _is_module(node: ast.expr) -> bool:
-    """`torch`, `math`, or something inside of torch, as in `torch.nn.functional.relu`."""
-    while isinstance(node, ast.Attribute):
-        node = node.value
-    return isinstance(node, ast.Name) and node.id in ("torch", "math")
+    """Where a word may come from, as in `torch.nn.functional.relu`."""
+    return isinstance(node, (ast.Name, ast.Attribute)) and ast.unparse(node) in _MODULES
 
 
 def _foreign(character: str) -> str:
@@ -426,11 +451,17 @@ def _foreign(character: str) -> str:
     return f"the character U+{ord(character):04X} is not part of the language"
 
 
-def _syntax(error: SyntaxError, python: str) -> str:
-    message = error.msg
+def _run_on(text: str) -> str:
+    if _UNDECIMAL.fullmatch(text):
+        return "not a formula: a number is written in decimal digits, without _"
+    return "not a formula: a product needs its *, as in 2*x"
+
+
+def _syntax(message: str, culprit: str) -> str:
     if "too many nested" in message:
         return f"the formula is nested more than {MAX_DEPTH} deep: name parts of it as steps"
-    if "Maybe you meant '=='" in message or re.search(r"(?<![=<>!])=(?!=)", python):
+    if "integer string conversion" in message:
+        return "this number is larger than any float64"
+    if "Maybe you meant '=='" in message or culprit == "=":
         return "not a formula: a step is written `name: formula`, without ="
     return f"not a formula: {message}"
-

@@ -18,7 +18,7 @@ ARITHMETIC: Final = (
     Word("sub", "input:operand, other:operand", "x - y", "operator.sub"),
     Word("mul", "input:operand, other:operand", "x * y", "operator.mul"),
     Word("div", "input:operand, other:operand", "x / y", "operator.truediv"),
-    Word("floor_divide", "input:operand, other:operand", "x // y", "operator.floordiv"),
+    Word("floor_divide", "input:operand, other:operand", "x // y", f"{_OURS}.floor_divide"),
     Word("remainder", "input:operand, other:operand", "x % y", "operator.mod"),
     Word("pow", "input:operand, exponent:operand", "x ** y", f"{_OURS}.power"),
     Word("neg", "input:operand", "-x", "operator.neg"),
@@ -100,7 +100,7 @@ ELEMENTWISE: Final = (
         "x moved into [min, max]",
         f"{_OURS}.clamp",
     ),
-    Word("where", "condition:raw, input, other", "input where condition, else other", "torch.where"),
+    Word("where", "condition:raw, input, other", "input where true, else other", "torch.where"),
     Word("detach", "input", "x as a constant, not differentiated", "torch.detach"),
 )
 
@@ -144,7 +144,7 @@ LINEAR_ALGEBRA: Final = (
         "einsum",
         "equation:text, *operands",
         "sum of products, indices as in 'ij,jk->ik'",
-        "torch.einsum",
+        f"{_OURS}.einsum",
     ),
     Word("tensordot", "a, b, dims:ints?", "contraction over dims (2)", "torch.tensordot"),
     Word("trace", "input", "sum of a matrix's diagonal", "torch.trace"),
@@ -159,7 +159,12 @@ LINEAR_ALGEBRA: Final = (
     Word("inv", "A", "inverse matrix", "torch.linalg.inv"),
     Word("solve", "A, B", "inv(A) @ B", "torch.linalg.solve"),
     Word("cholesky", "input", "lower triangular L with L @ L.T = x", "torch.linalg.cholesky"),
-    Word("diag", "input, diagonal:int?", "diagonal of a matrix, or matrix of one", "torch.diag"),
+    Word(
+        "diag",
+        "input, diagonal:int?",
+        "diagonal of a matrix, or matrix of one",
+        f"{_OURS}.diag",
+    ),
     Word("tril", "input, diagonal:int?", "lower triangle, zero above", "torch.tril"),
     Word("triu", "input, diagonal:int?", "upper triangle, zero below", "torch.triu"),
 )
@@ -173,14 +178,17 @@ SHAPES: Final = (
     Word("flatten", "input, start_dim:int?, end_dim:int?", "dimensions joined", "torch.flatten"),
     Word("squeeze", "input, dim:ints?", "dimensions of size 1 removed", "torch.squeeze"),
     Word("unsqueeze", "input, dim:int", "a dimension of size 1 inserted", "torch.unsqueeze"),
-    Word("expand", "input, *size:ints", "dimensions of size 1 repeated", f"{_OURS}.expand", True),
+    Word("expand", "input, *size:ints", "dimensions of size 1 repeated", f"{_OURS}.expand"),
     Word("concatenate", "tensors:list, dim:int?", "joined along dim (0)", "torch.concatenate"),
     Word("stack", "tensors:list, dim:int?", "joined along a new dim (0)", "torch.stack"),
     Word("flip", "input, dims:ints", "order of entries reversed", "torch.flip"),
     Word("roll", "input, shifts:ints, dims:ints?", "entries moved round", "torch.roll"),
     Word("gather", "input, dim:int, index:raw", "entries picked by index", f"{_OURS}.gather"),
     Word(
-        "index_select", "input, dim:int, index:raw", "slices picked by index", f"{_OURS}.index_select"
+        "index_select",
+        "input, dim:int, index:raw",
+        "slices picked by index",
+        f"{_OURS}.index_select",
     ),
     Word(
         "one_hot",
@@ -221,6 +229,9 @@ TOPICS: Final = {
     "shapes": SHAPES,
     "creation": CREATION,
 }
+
+BROADCASTING: Final = frozenset(word.name for word in (*ARITHMETIC, *ELEMENTWISE))
+"""Words whose result has the shape that their arguments broadcast to."""
 
 WORDS: Final = {word.name: word for words in TOPICS.values() for word in words}
 

@@ -13,7 +13,8 @@ class Parameter(NamedTuple):
     """One argument of a word: `kind` says what may be written there.
 
     `tensor`: a value, a number becoming a 0-dimensional tensor; `operand`: a value or a plain
-    number; `raw`: a mask or an index, kept as it is; `list`: several values; `int`, `ints`, `number`, `flag`, `text`: as they say.
+    number; `raw`: a mask or an index, kept as it is; `list`: several values; `int`, `ints`,
+    `number`, `flag` and `text` are settings, as they say.
     """
 
     name: str
@@ -31,9 +32,9 @@ class Word:
     """A word: its name, its arguments, one line of documentation and the function it means.
 
     `signature` lists the arguments as `name:kind?`: the kind `tensor` goes unsaid, `?` marks an
-    optional one, a leading `*` any number of them. An empty `signature` of `None` is a constant.
-    `torch` is the dotted name of the function. `creates` marks words whose result's size is not
-    bounded by their arguments' sizes; they are also given `dtype` and `device`.
+    optional one, a leading `*` any number of them. A `signature` of `None` is a constant's.
+    `torch` is the dotted name of the function. `creates` marks words that make values out of
+    numbers: they are also given `dtype` and `device`.
     """
 
     name: str

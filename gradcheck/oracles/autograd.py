@@ -20,9 +20,11 @@ def jacobian(segment: Segment, value: Tensor, meaning: Meaning) -> Tensor:
     leaf = value.detach().clone().requires_grad_()
     with torch.enable_grad():
         output = segment.value(leaf, meaning)
-    if not output.requires_grad:
-        return value.new_zeros((*output.shape, *value.shape))
-    rows = [_gradient(entry, leaf) for entry in output.reshape(-1)]
+        if not output.requires_grad:
+            return value.new_zeros((*output.shape, *value.shape))
+        entries = output.reshape(-1)
+        # One by one: a backward pass through `unbind` fills in a zero for every other entry.
+        rows = [_gradient(entries[index], leaf) for index in range(len(entries))]
     stacked = torch.stack(rows) if rows else value.new_zeros((0, *value.shape))
     return stacked.reshape((*output.shape, *value.shape))
 

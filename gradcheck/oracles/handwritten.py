@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradcheck.claims import Claim, Formula, RecurrentFormula, Written, as_jacobian
-from gradcheck.functions import Environment, Segment
+from gradcheck.claims import Claim, RecurrentFormula, Written, as_jacobian
+from gradcheck.functions import Segment
 from gradcheck.language.expression import Meaning
 
 

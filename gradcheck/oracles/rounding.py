@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
 from gradcheck.ball import Array, Ball
 
@@ -26,16 +26,21 @@ SAFETY: Final = 3.0
 FLOOR: Final = 4.0
 """… plus this many half units in the last place of the answer."""
 
-_EXACT: Final = frozenset(
-    "abs alias amax amin arange argmax argmin bernoulli cat clamp clamp_max clamp_min clone constant_pad_nd "
-    "copy copy_ detach diag_embed diagonal_backward empty empty_like empty_strided expand eye fill "
-    "fill_ flip floor full full_like gather index index_put index_select lift_fresh masked_fill "
-    "maximum minimum neg new_empty new_empty_strided new_full new_ones new_zeros ones ones_like "
-    "relu repeat roll round scalar_tensor scatter select_backward select_scatter sgn sign "
-    "slice_backward stack threshold_backward tril triu where zero_ zeros zeros_like _to_copy "
-    "_local_scalar_dense unbind split narrow_copy trunc ceil".split()
+_NAMES: Final = (
+    "abs alias amax amin arange argmax argmin bernoulli cat clamp clamp_max clamp_min clone "
+    "constant_pad_nd copy copy_ detach diag_embed diagonal_backward empty empty_like "
+    "empty_strided expand eye fill fill_ flip floor full full_like gather index index_put "
+    "index_select lift_fresh masked_fill maximum minimum neg new_empty new_empty_strided "
+    "new_full new_ones new_zeros ones ones_like relu repeat roll round scalar_tensor scatter "
+    "select_backward select_scatter sgn sign slice_backward stack threshold_backward tril triu "
+    "where zero_ zeros zeros_like _to_copy _local_scalar_dense unbind split narrow_copy trunc "
+    "ceil"
 )
+_EXACT: Final = frozenset(_NAMES.split())
 """Operations that move, pick or make numbers and round none."""
+
+_WHOLE: Final = frozenset({"add", "sub", "rsub", "mul"})
+"""Operations that are exact on whole numbers: an index that is computed must stay one."""
 
 
 def measure(evaluate: Callable[[], Tensor], answer: Tensor, seed: int = 0) -> Ball:
@@ -69,7 +74,7 @@ def _finite(deviation: Array) -> Array:
     return np.where(np.isnan(deviation), np.inf, deviation)
 
 
-class MonteCarlo(TorchDispatchMode):
+class MonteCarlo(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Moves every result by a random relative amount of up to two half units in the last place.
 
     The move has to be larger than what it stands for (half a unit), since it is itself rounded
@@ -83,28 +88,32 @@ class MonteCarlo(TorchDispatchMode):
         return False
 
     def __init__(self, unit: float, seed: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.unit = unit
         self.random = random.Random(seed)
         self.generators: dict[torch.device, torch.Generator] = {}
         self.seed = seed
 
-    def __torch_dispatch__(  # type: ignore[override]
-        self,
-        func: Any,
-        types: Any,
-        args: Any = (),
-        kwargs: Any = None,
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kind = _kind(func)
         if kind == "accumulating":
             args = tree_map(self._moved, args)
         result = func(*args, **(kwargs or {}))
-        if kind == "exact":
+        if kind == "exact" or (_name(func) in _WHOLE and self._are_whole((args, result))):
             return result
         if kind == "in place":
             return self._move_in_place(result)
         return tree_map(self._moved, result)
+
+    def _are_whole(self, values: Any) -> bool:
+        return all(map(self._is_whole, tree_leaves(values)))
+
+    def _is_whole(self, value: Any) -> bool:
+        """Whether all entries are whole and small enough that the dtype has each one near them."""
+        if isinstance(value, Tensor) and value.is_floating_point():
+            small = value.abs() <= 1 / self.unit
+            return bool(torch.all(small & (value == value.round())))
+        return not isinstance(value, float) or value.is_integer()
 
     def _moved(self, value: Any) -> Any:
         if not isinstance(value, Tensor) or not value.is_floating_point():
@@ -134,9 +143,14 @@ class MonteCarlo(TorchDispatchMode):
 Kind = Literal["exact", "pointwise", "accumulating", "in place"]
 
 
+def _name(func: Any) -> str:
+    name: str = func.overloadpacket.__name__
+    return name
+
+
 @functools.cache
 def _kind(func: Any) -> Kind:
-    if func.overloadpacket.__name__ in _EXACT:
+    if _name(func) in _EXACT:
         return "exact"
     aliases = [result.alias_info for result in func._schema.returns]
     if any(alias is not None and alias.is_write for alias in aliases):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from gradcheck.errors import UsageError
 from gradcheck.results import Result
 
 
@@ -14,11 +17,14 @@ class JsonLines:
     """Writes records to a file; use as a context manager.
 
     Raises:
-        OSError: The file cannot be written.
+        UsageError: The file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("w", encoding="utf-8")
+        self._path = path
+        with self._usable():
+            # A file name that is not UTF-8 becomes an escape sequence, which JSON has too.
+            self._file = path.open("w", encoding="utf-8", errors="backslashreplace")
 
     def __enter__(self) -> Self:
         return self
@@ -29,9 +35,18 @@ class JsonLines:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._file.close()
+        with suppress(OSError):  # what `add` could not write
+            self._file.close()
 
     def add(self, result: Result) -> None:
         record = json.dumps(result.record(), ensure_ascii=False, allow_nan=False)
-        self._file.write(record + "\n")
-        self._file.flush()
+        with self._usable():
+            self._file.write(record + "\n")
+            self._file.flush()
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise UsageError(f"{self._path} cannot be written: {error.strerror}") from error

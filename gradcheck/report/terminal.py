@@ -123,8 +123,7 @@ def _table(result: Result) -> Iterator[str]:
     names = [name for name in _ORDER if name in result.entries[0].answers]
     header = ["entry", *(f"{n} (truth)" if n == result.truth else n for n in names)]
     rows = [header] + [
-        [entry.label, *(_answer(entry.answers[name]) for name in names)]
-        for entry in result.entries
+        [entry.label, *(_answer(entry.answers[name]) for name in names)] for entry in result.entries
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
     for row in rows:

@@ -1,0 +1,215 @@
+"""What may stand at a key of a case file: each type says what it expected when it refuses."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Annotated, Any, Final, NoReturn, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+LARGEST_SIZE: Final = 2**24
+MOST_DIMENSIONS: Final = 32
+MOST_SAMPLES: Final = 1_000
+DEVICES: Final = ("auto", "all", "cpu", "cuda", "cuda:0")
+BLAMES: Final = ("handwritten", "autograd", "numeric", "function", "expected")
+"""Who may be to blame, in the order in which several are named."""
+
+_LARGEST: Final = Decimal("1.7976931348623157e308")
+_DEVICE: Final = re.compile(r"auto|all|cpu|cuda(:\d{1,3})?", re.ASCII)
+
+Position = tuple[int, ...]
+"""The indexes that lead to an item of nested lists."""
+
+
+def _expect(what: str, path: Position = ()) -> NoReturn:
+    """The message `expected …, found …`, at the item of the value."""
+    raise PydanticCustomError("expected", what, {"path": path})
+
+
+def _refuse(message: str, path: Position = ()) -> NoReturn:
+    raise PydanticCustomError("refused", message, {"path": path})
+
+
+def _is_number(value: object) -> bool:
+    return type(value) is int or isinstance(value, Decimal)
+
+
+def _is_finite(value: int | Decimal) -> bool:
+    return isinstance(value, int) or value.is_finite()
+
+
+def _filled(value: object) -> object:
+    if value is None:
+        raise PydanticCustomError("unfilled", "there is no value")
+    return value
+
+
+def _formula(value: Any) -> str | int | Decimal:
+    if not isinstance(value, str) and not (_is_number(value) and _is_finite(value)):
+        _expect("a formula")
+    return value  # type: ignore[no-any-return]
+
+
+def _numbers(value: object) -> object:
+    _shape(value, ())
+    return value
+
+
+def _finite_numbers(value: object) -> object:
+    _shape(value, (), finite=True)
+    return value
+
+
+def _shape(value: Any, path: Position, *, finite: bool = False) -> tuple[int, ...]:
+    """The shape of nested lists of numbers; refused where they are ragged."""
+    if not isinstance(value, list):
+        _check_number(value, path, finite)
+        return ()
+    if len(path) == MOST_DIMENSIONS:
+        _refuse(f"lists are nested more than {MOST_DIMENSIONS} deep", path)
+    inner: tuple[int, ...] = ()
+    for index, item in enumerate(value):
+        shape = _shape(item, (*path, index), finite=finite)
+        if index == 0:
+            inner = shape
+        elif shape != inner:
+            before = _described(inner)
+            _refuse(f"this is {_described(shape)}, the item before it {before}", (*path, index))
+    return (len(value), *inner)
+
+
+def _described(shape: tuple[int, ...]) -> str:
+    if not shape:
+        return "a number"
+    return f"a list of {shape[0]}" if len(shape) == 1 else f"of shape {list(shape)}"
+
+
+def _check_number(value: Any, path: Position, finite: bool) -> None:
+    if not _is_number(value):
+        _expect("a number or a list of numbers" if not path else "a number", path)
+    if not _is_finite(value):
+        if finite:
+            _refuse("nothing can be differentiated here: an input is a finite number", path)
+    elif abs(value) > _LARGEST:
+        _refuse("this number is larger than any float64", path)
+
+
+def _resolution(value: Any) -> int | Decimal:
+    if not (_is_number(value) and _is_finite(value) and 0 < value <= 1 and float(value) > 0):
+        _expect("a number above 0 and at most 1")
+    return value  # type: ignore[no-any-return]
+
+
+def _samples(value: Any) -> int:
+    if type(value) is not int or not 1 <= value <= MOST_SAMPLES:
+        _expect(f"a whole number from 1 to {MOST_SAMPLES:,}")
+    return value
+
+
+def _sizes(value: Any) -> int | list[int]:
+    """A size, or the sizes that make one case each."""
+    if not isinstance(value, list):
+        _check_size(value, (), "a whole number from 0, or a list of them")
+    elif not value:
+        _expect("at least one size")
+    else:
+        seen: set[int] = set()
+        for index, size in enumerate(value):
+            _check_size(size, (index,), "a whole number from 0")
+            if size in seen:
+                _refuse("this size is listed twice", (index,))
+            seen.add(size)
+    return value  # type: ignore[no-any-return]
+
+
+def _check_size(value: Any, path: Position, expected: str) -> None:
+    if type(value) is not int or value < 0:
+        _expect(expected, path)
+    if value > LARGEST_SIZE:
+        _refuse(f"a size is at most {LARGEST_SIZE:,}", path)
+
+
+def _dimensions(value: Any) -> list[int | str]:
+    if not isinstance(value, list):
+        _expect("a list of sizes, such as [2, 3]")
+    if len(value) > MOST_DIMENSIONS:
+        _refuse(f"a shape has at most {MOST_DIMENSIONS} dimensions")
+    for index, size in enumerate(value):
+        if not isinstance(size, str):
+            _check_size(size, (index,), "a whole number from 0, or the name of a size")
+    return value
+
+
+def _device(value: str) -> str:
+    if not _DEVICE.fullmatch(value):
+        _choose(value, DEVICES)
+    return value
+
+
+def _blame(value: str) -> str:
+    """Names joined by commas, in the order in which a verdict has them."""
+    names = [name.strip() for name in value.split(",")]
+    for name in names:
+        if name not in BLAMES:
+            _choose(name, BLAMES)
+    return ",".join(name for name in BLAMES if name in names)
+
+
+def _choose(given: str, known: tuple[str, ...]) -> NoReturn:
+    raise PydanticCustomError("choice", "none of these", {"given": given, "known": known})
+
+
+_SIZE: Final[dict[str, Any]] = {"type": "integer", "minimum": 0, "maximum": LARGEST_SIZE}
+_NUMBERS: Final[dict[str, Any]] = {
+    "anyOf": [
+        {"type": "number"},
+        {"type": "array", "items": {"type": ["number", "array"]}},
+    ]
+}
+
+T = TypeVar("T")
+Optional = Annotated[T | None, BeforeValidator(_filled)]
+"""A key that may be left out; where it is written, its value is too."""
+
+Formula = Annotated[
+    str | int | Decimal, PlainValidator(_formula), WithJsonSchema({"type": ["string", "number"]})
+]
+Numbers = Annotated[Any, PlainValidator(_numbers), WithJsonSchema(_NUMBERS)]
+"""A number, or nested lists of numbers, exactly as they are written."""
+FiniteNumbers = Annotated[Any, PlainValidator(_finite_numbers), WithJsonSchema(_NUMBERS)]
+Resolution = Annotated[
+    int | Decimal,
+    PlainValidator(_resolution),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": 1}),
+]
+Samples = Annotated[
+    int,
+    PlainValidator(_samples),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MOST_SAMPLES}),
+]
+Sizes = Annotated[
+    Any,
+    PlainValidator(_sizes),
+    WithJsonSchema(
+        {"anyOf": [_SIZE, {"type": "array", "items": _SIZE, "minItems": 1, "uniqueItems": True}]}
+    ),
+]
+Dimensions = Annotated[
+    list[int | str],
+    PlainValidator(_dimensions),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "items": {"anyOf": [_SIZE, {"type": "string"}]},
+            "maxItems": MOST_DIMENSIONS,
+        }
+    ),
+]
+Device = Annotated[
+    str,
+    AfterValidator(_device),
+    WithJsonSchema({"type": "string", "pattern": f"^({_DEVICE.pattern})$"}),
+]
+Blame = Annotated[str, AfterValidator(_blame)]

@@ -1,0 +1,52 @@
+"""What tests of the runner share: case files written to a temporary folder, and their results."""
+
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import dedent, indent
+
+import pytest
+
+from gradcheck.casefile.load import load
+from gradcheck.results import Result
+from gradcheck.runner import jobs, run
+
+Check = Callable[..., list[Result]]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a case file; a text without `cases:` is the body of one case named `c`."""
+
+    def write(text: str, name: str = "a.grad.yaml") -> Path:
+        body = dedent(text).strip("\n") + "\n"
+        if "cases:" not in body:
+            body = "cases:\n  c:\n" + indent(body, "    ")
+        path = tmp_path / name
+        path.write_text(body, encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def check(write: Callable[..., Path]) -> Check:
+    """The results of a case file on the CPU, which has to be valid."""
+
+    def check(text: str, **options: object) -> list[Result]:
+        file = load(write(text))
+        assert not file.problems, [str(problem) for problem in file.problems]
+        options = {"device": "cpu", **options}
+        return [result for job in jobs(file.cases, **options) for result in run(job)]
+
+    return check
+
+
+@pytest.fixture
+def check_one(check: Check) -> Callable[..., Result]:
+    """The only result of a case file."""
+
+    def check_one(text: str, **options: object) -> Result:
+        (result,) = check(text, **options)
+        return result
+
+    return check_one
