@@ -79,7 +79,7 @@ def _uniform(
 def _positive(random: RandomState, shape: tuple[int, ...]) -> NDArray[np.float64]:
     import numpy as np
 
-    return 0.1 + np.abs(_normal(random, shape))
+    return np.asarray(0.1 + np.abs(_normal(random, shape)))
 
 
 def _integers(

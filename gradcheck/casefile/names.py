@@ -107,7 +107,7 @@ class Reader:
             if name in self.unusable:
                 self.failed = True
             elif name not in skipped:
-                message = self._unknown(name, [*scope, *(links or {})], later)
+                message = self._unknown(name, scope, links or {}, later)
                 self.report(path, message, start=first[name].start, end=first[name].end)
         return None
 
@@ -149,14 +149,17 @@ class Reader:
             return f"`{link}` is not declared: write its formula under `derivatives` too"
         return f"`{link}` is not a link that can be used here{near(str(link), links)}"
 
-    def _unknown(self, name: str, known: Collection[str], later: Collection[str]) -> str:
+    def _unknown(
+        self, name: str, scope: Collection[str], links: Mapping[str, str], later: Collection[str]
+    ) -> str:
         if name in later:
             return f"`{name}` is not known yet: steps run in order"
         if name in self.definitions:
             definition = self.definitions[name]
             usage = f"{name}({', '.join(definition.parameters)})"
             return f"`{name}` is a definition: write {usage}"
-        return f"`{name}` is not known{near(name, known) or listed(known)}"
+        close = near(name, [*scope, *links]) or listed([*scope, *links.values()])
+        return f"`{name}` is not known{close}"
 
 
 def near(name: str, known: Collection[str]) -> str:

@@ -64,7 +64,8 @@ def test_the_stream_never_changes(written):
     name, _, parameters = written.rstrip(")").partition("(")
     ends = tuple(float(end) for end in parameters.split(",")) if parameters else ()
     array = Sampled((2, 2), name, ends).array("case.x", 0)
-    assert array.tolist() == GOLDEN[written]
+    # The logarithm below a normal draw is the machine's own, right to its last digit or so.
+    np.testing.assert_allclose(array, GOLDEN[written], rtol=1e-14)
 
 
 def test_every_distribution_has_its_golden_numbers():

@@ -1,0 +1,81 @@
+"""What README.md says is what happens."""
+
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from gradcheck.casefile.models import Case, json_schema
+from gradcheck.cli import cli
+from gradcheck.report.terminal import STYLE
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.fixture
+def first_case(tmp_path, monkeypatch):
+    """README's first case, as the file that its first line names."""
+    (text,) = blocks("yaml")
+    name = text.splitlines()[0].removeprefix("# ")
+    path = tmp_path / name
+    path.parent.mkdir()
+    path.write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return path
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli, arguments, standalone_mode=False)
+
+
+def test_ci_runs_the_two_commands_that_a_newcomer_is_told():
+    told = [command.strip() for command in blocks("console")]
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert len(told) == 2
+    assert [line for line in ci if "pip install" in line] == told
+
+
+def test_the_first_case_passes(first_case):
+    result = run("run")
+    assert result.return_value == 0, result.output
+
+
+def test_the_first_case_made_wrong_prints_the_block_shown(first_case):
+    text = first_case.read_text(encoding="utf-8")
+    assert text.count("dz/dx: dz/dy * dy/dx") == 1
+    first_case.write_text(text.replace("dz/dx: dz/dy * dy/dx", "dz/dx: dz/dy * y"), "utf-8")
+    result = run("run")
+    (shown,) = blocks("text")
+    assert result.return_value == 1
+    assert result.output.split("\ncases/")[0].strip() == shown.strip()
+
+
+def test_every_key_of_a_case_is_in_the_table():
+    table = README[README.index("| key of a case |") : README.index("A file may also have")]
+    named = set(re.findall(r"`(\w+)", table))
+    assert set(Case.model_fields) <= named
+
+
+def test_the_keys_of_a_file_are_named():
+    for key in json_schema()["properties"]:
+        assert f"`{key}:`" in README or f"`{key}`" in README or key == "cases"
+
+
+def test_the_main_verdicts_are_explained():
+    for verdict in set(STYLE) - {"skipped", "xfailed", "xpassed"}:
+        assert f"| `{verdict}` |" in README
+
+
+def test_every_command_is_named():
+    for command in cli.commands:
+        assert f"`gradcheck {command}" in README
+
+
+def test_the_readme_is_short():
+    assert len(README.splitlines()) < 250
