@@ -27,7 +27,9 @@ def test_distance_is_entry_by_entry_and_symmetric():
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_non_finite_value_is_0_from_itself_and_infinitely_far_from_others(value):
     others = ball(0.0, np.nan, np.inf, -np.inf)
-    expected = [0.0 if np.array_equal(value, o, equal_nan=True) else np.inf for o in others.midpoint]
+    expected = [
+        0.0 if np.array_equal(value, o, equal_nan=True) else np.inf for o in others.midpoint
+    ]
     np.testing.assert_array_equal(ball(*[value] * 4).distance(others), expected)
 
 

@@ -85,7 +85,12 @@ def test_a_list_is_a_value_with_a_shape_and_does_not_broadcast():
         (torch.ones(()), (), (2,), "shape [], but the gradient has the input's shape [2]"),
         (torch.ones(1), (), (2,), "shape [1], but the gradient has the input's shape [2]"),
         (torch.ones(1, 2), (), (2,), "shape [1, 2], but the gradient has the input's shape [2]"),
-        (torch.ones(3, 2), (), (2, 3), "shape [3, 2], but the gradient has the input's shape [2, 3]"),
+        (
+            torch.ones(3, 2),
+            (),
+            (2, 3),
+            "shape [3, 2], but the gradient has the input's shape [2, 3]",
+        ),
         (
             torch.ones(2),
             (3,),

@@ -20,7 +20,9 @@ def result(**fields):
     return Result(**{**known, **fields})
 
 
-ENTRY = EntryAnswers("dy[1]/dx", (1,), {"handwritten": Answer(2.0, 0.5), "numeric": Answer(2.1, 0.1)})
+ENTRY = EntryAnswers(
+    "dy[1]/dx", (1,), {"handwritten": Answer(2.0, 0.5), "numeric": Answer(2.1, 0.1)}
+)
 
 
 def test_a_record_has_the_fields_of_the_schema():

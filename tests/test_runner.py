@@ -17,13 +17,15 @@ def verdicts(results):
 
 
 def test_a_job_is_a_case_in_a_dtype_on_a_device(write):
-    file = load(write("""
+    file = load(
+        write("""
         function: x**2
         inputs: {x: 2}
         derivatives: {x: 2*x}
         dtypes: [float32, float64]
         devices: [cpu, "cuda:1"]
-    """))
+    """)
+    )
     there = ("cpu", "cuda:0", "cuda:1")
     found = [(job.device, job.dtype) for job in jobs(file.cases, there=there)]
     assert found == [
@@ -481,7 +483,10 @@ def test_out_is_another_name_for_the_output_in_formulas_too(check):
         inputs: {x: 0.5}
         derivatives: {x: 3*out, dout/dz: out}
     """)
-    assert [(r.quantity, r.verdict) for r in results] == [("dloss/dx", "pass"), ("dloss/dz", "pass")]
+    assert [(r.quantity, r.verdict) for r in results] == [
+        ("dloss/dx", "pass"),
+        ("dloss/dz", "pass"),
+    ]
 
 
 def test_a_wrong_link_is_blamed_in_itself_and_in_all_that_use_it(check):
@@ -536,7 +541,10 @@ def test_states_that_are_vectors_are_named_by_entry_and_step(check_one):
           recurrence:
             dh/dh_0: {start: 1, next: 1.5*dh/dh_0}
     """)
-    assert [e.label for e in result.entries] == ["dh[1]/dh_0[1] at step 2", "dh[1]/dh_0[1] at step 1"]
+    assert [e.label for e in result.entries] == [
+        "dh[1]/dh_0[1] at step 2",
+        "dh[1]/dh_0[1] at step 1",
+    ]
 
 
 def test_points_and_draws_are_labelled(check):
@@ -547,15 +555,21 @@ def test_points_and_draws_are_labelled(check):
           - {inputs: {x: {sample: normal}}, samples: 2}
         derivatives: {x: 2*x}
     """)
-    assert [(r.point, r.verdict) for r in results] == [("1", "pass"), ("2.1", "pass"), ("2.2", "pass")]
+    assert [(r.point, r.verdict) for r in results] == [
+        ("1", "pass"),
+        ("2.1", "pass"),
+        ("2.2", "pass"),
+    ]
 
 
 def test_results_come_one_by_one(write):
-    file = load(write("""
+    file = load(
+        write("""
         function: x**2
         points: [{inputs: {x: 1}}, {inputs: {x: 2}}]
         derivatives: {x: 2*x}
-    """))
+    """)
+    )
     (job,) = jobs(file.cases, device="cpu")
     stream = run(job)
     assert next(stream).point == "1"

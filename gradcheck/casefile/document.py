@@ -10,7 +10,7 @@ from gradcheck.casefile.yaml_reader import read
 
 Path = tuple[str | int, ...]
 
-LARGEST_FILE: Final = 10_000_000  # bytes
+LARGEST_FILE: Final = 4_000_000  # bytes; such a file of nothing but numbers takes some 10 s
 
 
 @dataclass(slots=True)
@@ -86,6 +86,9 @@ class Document:
         return (0, 1) if node is None else (node.start, max(node.start + 1, node.end))
 
     def _characters(self, leaf: Leaf, start: int, end: int | None) -> tuple[int, int]:
+        if start <= 0 and end is None and leaf.style in ("", "'"):
+            first = leaf.start + len(leaf.style)
+            return first, max(first + 1, leaf.end - len(leaf.style))
         indexes = self._indexes.get(leaf.start)
         if indexes is None:
             indexes = self._indexes[leaf.start] = character_indexes(self._source.text, leaf)

@@ -78,7 +78,8 @@ def read(document: Document) -> CaseFile:
     """The cases of a document."""
     reader = _FileReader(document)
     cases = tuple(reader.cases())
-    return CaseFile(document.name, cases, tuple(sorted(set(map(_clipped, reader.problems)))))
+    problems = {*document.problems, *map(_clipped, reader.told())}
+    return CaseFile(document.name, cases, tuple(sorted(problems)))
 
 
 def _clipped(problem: Problem) -> Problem:
@@ -92,7 +93,7 @@ class _FileReader:
 
     def __init__(self, document: Document) -> None:
         self.document = document
-        self.problems: list[Problem] = list(document.problems)
+        self.problems: list[Problem] = []
         self.known_places = {(problem.line, problem.column) for problem in document.problems}
 
     def cases(self) -> Iterator[Case]:
@@ -125,6 +126,12 @@ class _FileReader:
                 message = f"more than {MOST_PROBLEMS:,} problems: nothing after this case was read"
                 self._report(("cases", name), message)
                 return
+
+    def told(self) -> Iterator[Problem]:
+        """The problems, but nothing where the YAML itself is wrong: one mistake is said once."""
+        for problem in self.problems:
+            if (problem.line, problem.column) not in self.known_places:
+                yield problem
 
     def _report(self, path: Path, message: str) -> None:
         self.problems.append(self.document.problem(path, message, key=True))
@@ -181,14 +188,15 @@ class _FileReader:
 
     @cached_property
     def _case_places(self) -> list[tuple[int, int]]:
-        cases = self.document.data["cases"]
-        return sorted(self.document.position(("cases", name), key=True) for name in cases)
+        cases = self.document.data.get("cases")
+        names = cases if isinstance(cases, dict) else ()
+        return sorted(self.document.position(("cases", name), key=True) for name in names)
 
     def _head(self) -> dict[str, dict[str, Any]] | None:
         """The parts of the file, each of which can be read whatever is wrong with the others."""
         data = self.document.data
         if data is None:
-            if not self.problems:
+            if not self.document.problems:
                 self._report((), "the file is empty: write cases under `cases:`")
             return None
         if not isinstance(data, dict):
@@ -211,10 +219,7 @@ class _FileReader:
         """Adds what does not merely follow from what was wrong with the YAML."""
         clean = self._is_clean(path) if path else not self.known_places
         self.problems += [
-            problem
-            for problem in problems
-            if (problem.line, problem.column) not in self.known_places
-            and (clean or not problem.message.endswith(" is missing"))
+            problem for problem in problems if clean or not problem.message.endswith(" is missing")
         ]
 
     def _valid(

@@ -23,8 +23,7 @@ class JsonLines:
     def __init__(self, path: Path) -> None:
         self._path = path
         with self._usable():
-            # A file name that is not UTF-8 becomes an escape sequence, which JSON has too.
-            self._file = path.open("w", encoding="utf-8", errors="backslashreplace")
+            self._file = path.open("w", encoding="ascii")
 
     def __enter__(self) -> Self:
         return self
@@ -39,7 +38,8 @@ class JsonLines:
             self._file.close()
 
     def add(self, result: Result) -> None:
-        record = json.dumps(result.record(), ensure_ascii=False, allow_nan=False)
+        # In ASCII, so that neither U+2028 ends a line nor a file name that is no UTF-8 a run.
+        record = json.dumps(result.record(), ensure_ascii=True, allow_nan=False)
         with self._usable():
             self._file.write(record + "\n")
             self._file.flush()

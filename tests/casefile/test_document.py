@@ -650,9 +650,9 @@ def test_a_file_that_is_missing_or_a_directory(tmp_path):
 
 def test_a_file_that_is_too_large(tmp_path):
     path = tmp_path / "large.yaml"
-    path.write_bytes(b"#" * 10_000_001)
+    path.write_bytes(b"#" * 4_000_001)
     document = Document.read(path, "large.yaml")
-    assert [str(p) for p in document.problems] == ["large.yaml:1:1: the file is larger than 10 MB"]
+    assert [str(p) for p in document.problems] == ["large.yaml:1:1: the file is larger than 4 MB"]
 
 
 def test_a_path_with_a_nul_does_not_raise():

@@ -1114,6 +1114,26 @@ def test_everything_wrong_outside_of_the_cases_at_once():
     assert loaded.tags == {"kept"}
 
 
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        ("cases:\n" + entry("~", case()), ['2:3: a key must be text: write "~"']),
+        ("<<: {}\n", ["1:1: merge keys are not supported: write the pairs out"]),
+        (
+            "definitions:\n  half(x:\n  cases: {1: x}\n",
+            [
+                "2:10: expected a formula, or steps `name: formula`, found nothing",
+                "3:3: a definition is written `name(argument, …): formula`",
+                '3:11: a key must be text: write "1"',
+            ],
+        ),
+    ],
+)
+def test_what_is_wrong_yaml_is_not_also_something_else(text, problems):
+    assert messages(text) == [f"f.yaml:{problem}" for problem in problems]
+    assert names(text) == []
+
+
 def test_cases_of_one_name():
     block = case(sizes="{n: [1, 2]}")
     text = "cases:\n" + entry("a-n2", case()) + entry("a", block)
