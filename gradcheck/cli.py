@@ -209,10 +209,9 @@ def _selection(paths: Iterable[str], keyword: str = "", tags: Sequence[str] = ()
 
 def _show_problems(selection: Selection) -> int:
     """Prints every problem of the files with its line and a caret; returns how many."""
-    problems = [problem for file in selection.files for problem in file.problems]
-    for problem in problems:
+    for problem in selection.problems:
         click.echo(problem.with_caret(), err=True)
-    return len(problems)
+    return len(selection.problems)
 
 
 def _console() -> Console:

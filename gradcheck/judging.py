@@ -293,18 +293,21 @@ def _what_would_help(
         return "there is no entry to compare"
     if not np.isfinite(truth.radius[at]):
         return "the numeric oracle cannot tell the derivative here: try another point"
-    resolution = f"`resolution: {_next_power_of_ten(judgement.resolution)}`"
+    ask = _ask_for(judgement.resolution)
     blurriest = max(answers, key=lambda name: float(answers[name].radius[at]))
     if truth.radius[at] >= answers[blurriest].radius[at]:
         return (
             "the numeric oracle is not sharp enough here: try a point where the function is "
-            f"smoother or larger, or ask for {resolution}"
+            f"smoother or larger{ask}"
         )
     return (
         f"rounding in {place.dtype} blurs {blurriest} here: use a wider dtype or a point with less "
-        f"cancellation, or ask for {resolution}"
+        f"cancellation{ask}"
     )
 
 
-def _next_power_of_ten(resolution: float) -> str:
-    return f"1e{int(np.ceil(np.log10(resolution)))}" if 0 < resolution < np.inf else "1"
+def _ask_for(resolution: float) -> str:
+    """The next power of ten, as a setting, where that would still be a check."""
+    if not 0 < resolution <= 0.1:
+        return ""
+    return f", or ask for `resolution: 1e{int(np.ceil(np.log10(resolution)))}`"

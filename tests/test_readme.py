@@ -30,6 +30,11 @@ def first_case(tmp_path, monkeypatch):
     return path
 
 
+def without_radii(text: str) -> list[str]:
+    """The words of a block but for the radii, whose digits depend on the machine's arithmetic."""
+    return re.sub(r"± \S+", "±", text).split()
+
+
 def run(*arguments):
     return CliRunner().invoke(cli, arguments, standalone_mode=False)
 
@@ -53,7 +58,8 @@ def test_the_first_case_made_wrong_prints_the_block_shown(first_case):
     result = run("run")
     (shown,) = blocks("text")
     assert result.return_value == 1
-    assert result.output.split("\ncases/")[0].strip() == shown.strip()
+    printed = result.output.split("\ncases/")[0]
+    assert without_radii(printed) == without_radii(shown)
 
 
 def test_every_key_of_a_case_is_in_the_table():

@@ -121,3 +121,14 @@ def test_an_invalid_case_leaves_the_others(write):
     assert names(selection) == ["good"]
     assert len(selection.files[0].problems) == 1
     assert names(select([f"{path}::bad"])) == []  # its problem is shown instead
+
+
+def test_a_named_case_is_not_blamed_for_another(write):
+    path = write("""
+        cases:
+          good: {function: x**2, inputs: {x: 1}, derivatives: {x: 2*x}}
+          bad: {function: x**2, inputs: {x: 1}, derivatives: {x: 2*y}}
+        """)
+    assert select([f"{path}::good"]).problems == ()
+    assert [problem.case for problem in select([f"{path}::bad"]).problems] == ["bad"]
+    assert [problem.case for problem in select([str(path)]).problems] == ["bad"]

@@ -109,8 +109,8 @@ class CaseBuilder:
             entry=self.name,
             file=self.document.name,
             line=self.document.position(self.path, key=True)[0],
-            about=model.about or "",
-            source=model.source or defaults.source or "",
+            about=_printable(model.about),
+            source=_printable(model.source or defaults.source),
             tags=frozenset([*_listed(defaults.tags), *_listed(model.tags)]),
             sizes=sizes,
             function=self.function,
@@ -119,7 +119,7 @@ class CaseBuilder:
             dtypes=tuple(dict.fromkeys(self._dtypes())),
             devices=tuple(dict.fromkeys(_listed(model.devices or defaults.devices or "auto"))),
             resolution=_number(model.resolution or defaults.resolution),
-            skip=model.skip,
+            skip=model.skip and _printable(model.skip),
             xfail=_expected_failure(model.xfail),
         )
 
@@ -311,7 +311,12 @@ def _written_names(function: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _expected_failure(xfail: models.XFail | None) -> ExpectedFailure | None:
-    return None if xfail is None else ExpectedFailure(xfail.reason, xfail.blame)
+    return None if xfail is None else ExpectedFailure(_printable(xfail.reason), xfail.blame)
+
+
+def _printable(text: str | None) -> str:
+    """A text for a reader, without what would move a terminal's cursor."""
+    return "".join(c if c.isprintable() else " " for c in text or "")
 
 
 def _listed(value: Any) -> Any:

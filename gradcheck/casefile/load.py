@@ -79,7 +79,7 @@ def read(document: Document) -> CaseFile:
     reader = _FileReader(document)
     cases = tuple(reader.cases())
     problems = {*document.problems, *map(_clipped, reader.told())}
-    return CaseFile(document.name, cases, tuple(sorted(problems)))
+    return CaseFile(document.name, cases, tuple(map(reader.placed, sorted(problems))))
 
 
 def _clipped(problem: Problem) -> Problem:
@@ -186,11 +186,24 @@ class _FileReader:
         # What stands below the last case, but not further in, is not part of it.
         return found[0] > first[0] and found[1] <= first[1]
 
+    def placed(self, problem: Problem) -> Problem:
+        """The problem, with the case that it stands in."""
+        before = bisect.bisect(self._case_places, (problem.line, problem.column))
+        if not before:
+            return problem
+        last = self._case_places[before - 1]
+        inside = problem.column >= last[1] or problem.line == last[0]
+        return replace(problem, case=self._case_names[last]) if inside else problem
+
+    @cached_property
+    def _case_names(self) -> dict[tuple[int, int], str]:
+        cases = self.document.data.get("cases") if isinstance(self.document.data, dict) else None
+        names = cases if isinstance(cases, dict) else ()
+        return {self.document.position(("cases", name), key=True): name for name in names}
+
     @cached_property
     def _case_places(self) -> list[tuple[int, int]]:
-        cases = self.document.data.get("cases")
-        names = cases if isinstance(cases, dict) else ()
-        return sorted(self.document.position(("cases", name), key=True) for name in names)
+        return sorted(self._case_names)
 
     def _head(self) -> dict[str, dict[str, Any]] | None:
         """The parts of the file, each of which can be read whatever is wrong with the others."""

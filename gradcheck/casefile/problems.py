@@ -13,7 +13,8 @@ class Problem:
     """One thing that is wrong in a case file.
 
     Lines and columns count from 1, columns in characters. `source` is the line as it stands in the
-    file, and `length` is how many of its characters are meant.
+    file, and `length` is how many of its characters are meant. `case` is the entry of `cases:` that
+    it stands in; empty for a problem of the file as a whole.
     """
 
     file: str
@@ -22,6 +23,7 @@ class Problem:
     message: str
     source: str = ""
     length: int = 1
+    case: str = ""
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}: {self.message}"

@@ -77,7 +77,8 @@ class Samples:
     """The steps and the values f(x + h), f(x − h), (levels, entries), and f(x), (entries,).
 
     `step` is the realised one, ((x + h) − (x − h))/2; `scale` is the s of each entry's ladder. The
-    entries are the `outputs` by the first input, then by the second, ...
+    entries are the `outputs` by the first input, then by the second, ... `rounding` is how far
+    rounding inside f moves f(x): differences miss it where every step lands on the same stair.
     """
 
     outputs: int
@@ -86,6 +87,7 @@ class Samples:
     forward: Array
     backward: Array
     centre: Array
+    rounding: Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,7 +114,8 @@ def differences(samples: Samples) -> Differences:
     second = np.abs((after - centre) + (before - centre))
     magnitude = np.maximum(np.maximum(np.abs(after), np.abs(before)), np.abs(centre))
     shown = _at_the_finest(slope, second, samples.step, _ROUNDING * np.fmax.reduce(magnitude))
-    noise = np.fmax(_EPSILON * magnitude, _pooled(shown, samples.outputs))
+    shown = np.fmax(_pooled(shown, samples.outputs), samples.rounding)
+    noise = np.fmax(_EPSILON * magnitude, shown)
     return Differences(samples.step, samples.scale, slope, second, magnitude, noise)
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from gradcheck.ball import Array, Ball
 from gradcheck.oracles.differences import Effort, Samples, differences, ladder, scale
 from gradcheck.oracles.extrapolation import extrapolate
+from gradcheck.oracles.rounding import deviation, to_array
 from gradcheck.oracles.singularity import Kind, kinds, one_sided_slopes
 
 Function = Callable[[Tensor], Tensor]
@@ -44,8 +45,9 @@ def jacobian(function: Function, point: Tensor, *, effort: Effort = "full") -> B
     """
     x = point.detach().cpu().numpy().astype(np.float64)
     with torch.no_grad(), np.errstate(all="ignore"):
-        output = tuple(function(point.detach().clone()).shape)
-        batches = _samples(_Batched(function, point), x, math.prod(output), effort)
+        value = function(point.detach().clone())
+        output, rounding = tuple(value.shape), _rounding(function, point, value)
+        batches = _samples(_Batched(function, point), x, rounding, effort)
         answer = _joined([_answer(samples) for samples in batches])
     return Ball(
         _transposed(answer.midpoint, output, x.shape),
@@ -53,6 +55,16 @@ def jacobian(function: Function, point: Tensor, *, effort: Effort = "full") -> B
         "estimated",
         tuple(_notes(answer, output, x.shape)),
     )
+
+
+def _rounding(function: Function, point: Tensor, value: Tensor) -> Array:
+    """What rounding inside the function moves its value by, (outputs,), by Monte-Carlo arithmetic.
+
+    Not finite where the function is not, or only just: no difference tells anything there.
+    """
+    half_ulp = torch.finfo(torch.float64).eps / 2
+    at = to_array(value)
+    return deviation(lambda: function(point.detach().clone()), at, half_ulp, samples=2).reshape(-1)
 
 
 class _Batched:
@@ -68,9 +80,23 @@ class _Batched:
         values = self._together(tensors, chunk) if self._vmap else None
         if values is None:
             self._vmap = False
-            values = torch.stack([self._function(tensor) for tensor in tensors])
+            values = self._one_by_one(tensors)
         array: Array = values.detach().cpu().numpy()
         return array.astype(np.float64, copy=False).reshape(len(points), -1)
+
+    def _one_by_one(self, tensors: Tensor) -> Tensor:
+        """All values from a loop: NaN where the function raises anywhere but at the first point.
+
+        Some functions say so where they are not defined, as a Cholesky factor does.
+        """
+        first = self._function(tensors[0])
+        values = [first]
+        for tensor in tensors[1:]:
+            try:
+                values.append(self._function(tensor))
+            except Exception:
+                values.append(torch.full_like(first, torch.nan, dtype=torch.float64))
+        return torch.stack(values)
 
     def _together(self, tensors: Tensor, chunk: int) -> Tensor | None:
         """All values from vmap; None if it cannot, or says that it would loop anyway."""
@@ -84,17 +110,19 @@ class _Batched:
                 return None
 
 
-def _samples(function: _Batched, x: Array, outputs: int, effort: Effort) -> Iterator[Samples]:
+def _samples(function: _Batched, x: Array, rounding: Array, effort: Effort) -> Iterator[Samples]:
     """The samples of as many inputs at a time as the memory budget allows; none if all is empty."""
-    flat = x.reshape(-1)
+    flat, outputs = x.reshape(-1), rounding.size
     steps = ladder(flat, effort)
     chunk = max(1, CHUNK_ELEMENTS // max(1, flat.size, outputs))
     inputs = max(1, chunk // (2 * len(steps) + 1))
     for start in range(0, flat.size if outputs else 0, inputs):
-        yield _sample(function, flat, steps[:, start : start + inputs], start, chunk)
+        yield _sample(function, flat, steps[:, start : start + inputs], start, chunk, rounding)
 
 
-def _sample(function: _Batched, x: Array, steps: Array, start: int, chunk: int) -> Samples:
+def _sample(
+    function: _Batched, x: Array, steps: Array, start: int, chunk: int, rounding: Array
+) -> Samples:
     """f at x and at x ± h for the inputs from `start` on, one batch."""
     levels, inputs = steps.shape
     entries = np.arange(start, start + inputs)
@@ -111,6 +139,7 @@ def _sample(function: _Batched, x: Array, steps: Array, start: int, chunk: int) 
         forward=forward,
         backward=backward,
         centre=np.tile(values[0], inputs),
+        rounding=np.tile(rounding, inputs),
     )
 
 

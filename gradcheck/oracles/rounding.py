@@ -54,15 +54,27 @@ def measure(evaluate: Callable[[], Tensor], answer: Tensor, seed: int = 0) -> Ba
     information = torch.finfo(answer.dtype)
     unit = information.eps / 2
     midpoint = to_array(answer)
-    deviation = np.zeros_like(midpoint)
-    for sample in range(SAMPLES):
+    smallest = information.smallest_normal * information.eps
+    spread = deviation(evaluate, midpoint, unit, seed)
+    radius = SAFETY * spread + FLOOR * unit * np.abs(midpoint) + smallest
+    return Ball(midpoint, np.where(np.isfinite(midpoint), radius, 0.0), "estimated")
+
+
+def deviation(
+    evaluate: Callable[[], Tensor],
+    midpoint: Array,
+    unit: float,
+    seed: int = 0,
+    samples: int = SAMPLES,
+) -> Array:
+    """The largest distance from `midpoint`, entry by entry, in some disturbed evaluations."""
+    largest = np.zeros_like(midpoint)
+    for sample in range(samples):
         with MonteCarlo(unit, seed + sample):
             disturbed = to_array(evaluate())
         with np.errstate(invalid="ignore"):
-            deviation = np.fmax(deviation, _finite(np.abs(disturbed - midpoint)))
-    smallest = information.smallest_normal * information.eps
-    radius = SAFETY * deviation + FLOOR * unit * np.abs(midpoint) + smallest
-    return Ball(midpoint, np.where(np.isfinite(midpoint), radius, 0.0), "estimated")
+            largest = np.fmax(largest, _finite(np.abs(disturbed - midpoint)))
+    return largest
 
 
 def to_array(tensor: Tensor) -> Array:

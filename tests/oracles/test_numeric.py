@@ -389,14 +389,36 @@ def test_warning_of_a_missing_batching_rule_leads_to_the_loop() -> None:
     assert agrees(jacobian(function, tensor(3.0)), tensor(6.0))
 
 
-def test_error_of_the_function_reaches_the_caller() -> None:
+def test_error_of_the_function_at_the_point_reaches_the_caller() -> None:
+    def function(x: Tensor) -> Tensor:
+        raise ArithmeticError("here")
+
+    with pytest.raises(ArithmeticError, match="here"):
+        jacobian(function, tensor(2.0))
+
+
+def test_steps_at_which_the_function_raises_drop_out() -> None:
     def function(x: Tensor) -> Tensor:
         if x.item() > 3:
             raise ArithmeticError("above 3")
-        return x
+        return x * x
 
-    with pytest.raises(ArithmeticError, match="above 3"):
-        jacobian(function, tensor(2.0))
+    assert agrees(jacobian(function, tensor(2.0)), tensor(4.0))
+
+
+def test_cholesky_factor_has_a_derivative_though_not_every_step_is_definite() -> None:
+    matrix = tensor([[2.0, 0.5], [0.5, 1.0]])
+    answer = jacobian(torch.linalg.cholesky, matrix)
+    assert np.isfinite(answer.radius).all()
+
+
+def test_stair_of_rounding_is_not_taken_for_a_constant() -> None:
+    def stair(x: Tensor) -> Tensor:
+        return ((1e16 + x) - 1e16) * 1e-9 + 5
+
+    for effort in ("quick", "full"):
+        answer = jacobian(stair, tensor(0.3), effort=effort)
+        assert abs(answer.midpoint - 1e-9) <= 2 * answer.radius
 
 
 @pytest.mark.parametrize("budget", [1, 100, 1000])
