@@ -9,7 +9,7 @@ from gradcheck.casefile.case import Case
 from gradcheck.casefile.load import CaseFile, find, load
 from gradcheck.casefile.problems import Problem
 from gradcheck.errors import UsageError
-from gradcheck.language.parser import suggestion
+from gradcheck.language.spelling import suggestion
 
 
 @dataclass(frozen=True, slots=True)

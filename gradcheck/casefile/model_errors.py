@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 
 from gradcheck.casefile.document import Document, Path
 from gradcheck.casefile.problems import Problem
-from gradcheck.language.parser import suggestion
+from gradcheck.language.spelling import suggestion
 
 Location = tuple[int | str, ...]
 """Where pydantic found an error: a path, with the tags of unions in between."""

@@ -13,7 +13,7 @@ from gradcheck.casefile.case import Expectation, Point
 from gradcheck.casefile.document import Path
 from gradcheck.casefile.inputs import DISTRIBUTIONS, PARAMETERS, Given, Sampled, Value
 from gradcheck.casefile.names import Reader
-from gradcheck.language.parser import suggestion
+from gradcheck.language.spelling import suggestion
 
 MAX_ELEMENTS: Final = 2**24
 MAX_PRODUCTS: Final = 2**21

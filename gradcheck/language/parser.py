@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import re
 import sys
 import types
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final, TypeGuard
+from typing import Any, Final
 
 from gradcheck.errors import ExpressionError
+from gradcheck.language.arguments import MisfitError, bind, bind_definition, is_literal
+from gradcheck.language.characters import check_characters
 from gradcheck.language.expression import (
     Call,
     Definition,
@@ -26,40 +27,16 @@ from gradcheck.language.expression import (
     Use,
 )
 from gradcheck.language.leibniz import find_links
+from gradcheck.language.spelling import suggestion
 from gradcheck.language.vocabulary import SYNONYMS, WORDS
 from gradcheck.language.word import Parameter, Word
 
-MAX_CHARACTERS: Final = 10_000
 MAX_DEPTH: Final = 100
 MAX_COST: Final = 100_000
 _LARGEST: Final = sys.float_info.max
 
-_FOREIGN: Final = re.compile(r"[^A-Za-z0-9_ \t\r\n+\-*/@%&|~<>=!()\[\],.:'\"]")
-_RUN_ON: Final = re.compile(r"(?<![\w.])\.?\d[\d.]*+(?:[eE][-+]?\d+)?+[A-Za-z_]\w*", re.ASCII)
-_UNDECIMAL: Final = re.compile(r"0[xXoObB]\w+|[\d_.]+")
 _NOT_ZERO: Final = re.compile(r"[0.]*[1-9]")
 _MODULES: Final = ("torch", "math", "torch.linalg", "torch.nn.functional", "torch.special")
-_INSTEAD: Final = {
-    "^": "a power is written **",
-    "²": "a power is written **2",
-    "³": "a power is written **3",
-    "−": "a minus is written -",
-    "–": "a minus is written -",
-    "×": "a product is written *",
-    "·": "a product is written *",
-    "⋅": "a product is written *",
-    "÷": "a quotient is written /",
-    "√": "a square root is written sqrt(x)",
-    "≤": "this is written <=",
-    "≥": "this is written >=",
-    "≠": "this is written !=",
-    "π": "this is written pi",
-    "{": "a formula has no dictionaries and no sets",
-    "}": "a formula has no dictionaries and no sets",
-    "#": "a comment stands outside of a formula",
-    ";": "a formula is one expression; write steps for several",
-    "\\": "a formula needs no backslash",
-}
 _BINARY: Final = {
     ast.Add: "add",
     ast.Sub: "sub",
@@ -132,12 +109,6 @@ def parse(
     return expression
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """`: did you mean …?` where something known is spelled alike, else nothing."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f": did you mean `{close[0]}`?" if close else ""
-
-
 class _Reader:
     """Reads one formula; every method admits one kind of node."""
 
@@ -157,7 +128,7 @@ class _Reader:
         self.depth = 0
 
     def read(self) -> Node:
-        self._check_characters()
+        check_characters(self.text)
         python = self._replace_links()
         python = re.sub(r"[\t\r\n]", " ", python)
         self.shift = len(python) - len(python.lstrip())
@@ -165,19 +136,6 @@ class _Reader:
             return self._admit(self._parse(python.strip()))
         except (RecursionError, MemoryError):
             raise self._too_deep() from None
-
-    def _check_characters(self) -> None:
-        if not self.text.strip():
-            raise ExpressionError("the formula is empty")
-        if len(self.text) > MAX_CHARACTERS:
-            raise ExpressionError(
-                f"the formula has {len(self.text):,} characters, more than {MAX_CHARACTERS:,}: "
-                "name parts of it as steps"
-            )
-        if foreign := _FOREIGN.search(self.text):
-            raise ExpressionError(_foreign(foreign.group()), foreign.start(), foreign.end())
-        if run_on := _RUN_ON.search(self.text):
-            raise ExpressionError(_run_on(run_on.group()), run_on.start(), run_on.end())
 
     def _replace_links(self) -> str:
         """The text with every link made one Python name of the same length."""
@@ -304,9 +262,9 @@ class _Reader:
         return Index(*self._span(node), value, tuple(self._item(item) for item in items))
 
     def _item(self, node: ast.expr) -> Node:
-        if _is_literal(node, (types.EllipsisType, types.NoneType)):
+        if is_literal(node, (types.EllipsisType, types.NoneType)):
             return Literal(*self._span(node), node.value)
-        if _is_literal(node, (str, bytes)):
+        if is_literal(node, (str, bytes)):
             raise self._refusal(node, "an index is a number, a slice, None or a tensor")
         return self._admit(node)
 
@@ -321,10 +279,13 @@ class _Reader:
         for keyword in node.keywords:
             if keyword.arg is None:
                 raise self._refusal(keyword.value, "a formula has no **arguments; write them out")
-        if name in self.definitions and not in_torch:
-            return self._use(node, self.definitions[name])
-        if name in WORDS and WORDS[name].signature is not None:
-            return self._word(node, WORDS[name])
+        try:
+            if name in self.definitions and not in_torch:
+                return self._use(node, self.definitions[name])
+            if name in WORDS and WORDS[name].signature is not None:
+                return self._word(node, WORDS[name])
+        except MisfitError as misfit:
+            raise self._refusal(misfit.node, str(misfit)) from None
         known = [*WORDS] if in_torch else [*WORDS, *self.definitions]
         raise self._refusal(node.func, self._unknown_word(name, known))
 
@@ -350,23 +311,13 @@ class _Reader:
         raise self._refusal(function, "only words and definitions can be called")
 
     def _use(self, node: ast.Call, definition: Definition) -> Node:
-        given: dict[str, ast.expr] = {}
-        for name, value in zip(definition.parameters, node.args, strict=False):
-            given[name] = value
-        for keyword in node.keywords:
-            given[str(keyword.arg)] = keyword.value
-        count = len(node.args) + len(node.keywords)
-        if set(given) != set(definition.parameters) or count != len(given):
-            usage = f"{definition.name}({', '.join(definition.parameters)})"
-            raise self._refusal(node, f"this definition is used as {usage}")
-        arguments = self._all([given[name] for name in definition.parameters])
+        arguments = self._all(bind_definition(node, definition))
         return Use(*self._span(node), definition, arguments)
 
     def _word(self, node: ast.Call, word: Word) -> Node:
         arguments: list[Node] = []
         keywords: dict[str, Node] = {}
-        for parameter, value in self._bind(node, word):
-            self._check_kind(parameter, value)
+        for parameter, value in bind(node, word):
             admitted = self._argument(parameter, value)
             # Values go by position, as torch's functions take them; settings go by name.
             if parameter.variadic or (parameter.is_value and not parameter.optional):
@@ -378,45 +329,9 @@ class _Reader:
     def _argument(self, parameter: Parameter, value: ast.expr) -> Node:
         """An optional argument may be None, which is as if it were not given."""
         plain = (str, types.NoneType) if parameter.optional else str
-        if _is_literal(value, plain):
+        if is_literal(value, plain):
             return Literal(*self._span(value), value.value)
         return self._admit(value)
-
-    def _bind(self, node: ast.Call, word: Word) -> list[tuple[Parameter, ast.expr]]:
-        parameters = word.parameters
-        bound: list[tuple[Parameter, ast.expr]] = []
-        for position, value in enumerate(node.args):
-            if position < len(parameters):
-                bound.append((parameters[position], value))
-            elif parameters and parameters[-1].variadic:
-                bound.append((parameters[-1], value))
-            else:
-                raise self._refusal(value, f"one argument too many: {word.usage}")
-        by_name = {parameter.name: parameter for parameter in parameters}
-        taken = {parameter.name for parameter, _ in bound}
-        for keyword in node.keywords:
-            name = str(keyword.arg)
-            if name not in by_name:
-                known = suggestion(name, by_name) or f": it is used as {word.usage}"
-                raise self._refusal(keyword, f"`{word.name}` has no argument `{name}`{known}")
-            if name in taken:
-                raise self._refusal(keyword, f"`{name}` is given twice")
-            taken.add(name)
-            bound.append((by_name[name], keyword.value))
-        missing = [p.name for p in parameters if not p.optional and p.name not in taken]
-        if missing:
-            raise self._refusal(node, f"`{missing[0]}` is missing: {word.usage}")
-        order = {parameter.name: place for place, parameter in enumerate(parameters)}
-        return sorted(bound, key=lambda pair: order[pair[0].name])
-
-    def _check_kind(self, parameter: Parameter, value: ast.expr) -> None:
-        is_text = _is_literal(value, str)
-        if parameter.kind == "text" and not is_text:
-            raise self._refusal(value, f"`{parameter.name}` is a text in quotes")
-        if parameter.kind != "text" and is_text:
-            raise self._refusal(value, f"`{parameter.name}` is not a text")
-        if parameter.kind == "list" and not isinstance(value, (ast.List, ast.Tuple)):
-            raise self._refusal(value, f"`{parameter.name}` is a list: write [a, b]")
 
 
 _ADMITTED: Final[dict[type[ast.expr], Callable[[_Reader, Any], Node]]] = {
@@ -434,27 +349,9 @@ _ADMITTED: Final[dict[type[ast.expr], Callable[[_Reader, Any], Node]]] = {
 }
 
 
-def _is_literal(node: ast.expr, kind: type | tuple[type, ...]) -> TypeGuard[ast.Constant]:
-    return isinstance(node, ast.Constant) and isinstance(node.value, kind)
-
-
 def _is_module(node: ast.expr) -> bool:
     """Where a word may come from, as in `torch.nn.functional.relu`."""
     return isinstance(node, (ast.Name, ast.Attribute)) and ast.unparse(node) in _MODULES
-
-
-def _foreign(character: str) -> str:
-    if character in _INSTEAD:
-        return f"`{character}`: {_INSTEAD[character]}"
-    if character.isprintable():
-        return f"`{character}` is not part of the language; names are written in ASCII letters"
-    return f"the character U+{ord(character):04X} is not part of the language"
-
-
-def _run_on(text: str) -> str:
-    if _UNDECIMAL.fullmatch(text):
-        return "not a formula: a number is written in decimal digits, without _"
-    return "not a formula: a product needs its *, as in 2*x"
 
 
 def _syntax(message: str, culprit: str) -> str:

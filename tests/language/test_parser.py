@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from gradcheck.errors import ExpressionError
+from gradcheck.language.characters import MAX_CHARACTERS
 from gradcheck.language.expression import (
     Call,
     Definition,
@@ -21,7 +22,7 @@ from gradcheck.language.expression import (
     Use,
     walk,
 )
-from gradcheck.language.parser import MAX_CHARACTERS, MAX_COST, MAX_DEPTH, parse
+from gradcheck.language.parser import MAX_COST, MAX_DEPTH, parse
 from gradcheck.language.vocabulary import SYNONYMS, WORDS
 
 
