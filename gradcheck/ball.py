@@ -54,6 +54,7 @@ class Ball:
         return bool(np.all((apart == 0) | (np.isfinite(apart) & (apart <= distance))))
 
     def largest(self) -> float:
-        """The largest finite |midpoint| of an entry that is known at all; 0 where there is none."""
-        known = np.isfinite(self.midpoint) & np.isfinite(self.radius)
-        return float(np.max(np.abs(self.midpoint), initial=0.0, where=known))
+        """The largest finite |midpoint| that its own radius tells from zero; 0 where none is."""
+        size = np.abs(self.midpoint)
+        known = np.isfinite(size) & (size > self.radius)
+        return float(np.max(size, initial=0.0, where=known))

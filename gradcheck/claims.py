@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gradcheck.errors import ShapeError
-from gradcheck.functions import Environment, Function, Recurrence, Step, trajectory
+from gradcheck.functions import Environment, Function, Recurrence, State, Step, trajectory
 from gradcheck.language.expression import Expression, Meaning
 from gradcheck.language.leibniz import Link
 from gradcheck.language.vocabulary import WORDS
@@ -58,16 +58,16 @@ class RecurrentFormula:
     links: Mapping[str, Written] = field(default_factory=dict)
 
     @property
-    def _state(self) -> Expression:
-        return next(state.next for state in self.recurrence.states if state.name == self.name)
+    def _state(self) -> State:
+        return next(state for state in self.recurrence.states if state.name == self.name)
 
     @property
     def text(self) -> str:
-        return self._state.text
+        return f"start: {self._state.start.text}, next: {self._state.next.text}"
 
     @property
     def line(self) -> int:
-        return self._state.line
+        return self._state.next.line
 
     @property
     def reads(self) -> frozenset[str]:

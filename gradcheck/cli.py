@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gradcheck.selection import Selection
 
 DTYPES: Final = ("float64", "float32", "float16", "bfloat16")
-INTERNAL_ERROR, USAGE, NOTHING = 3, 4, 5
+INTERNAL_ERROR, USAGE, NOTHING, INTERRUPTED = 3, 4, 5, 130
 
 _paths = click.argument("paths", nargs=-1, metavar="[PATH[::CASE]]...")
 _keyword = click.option("-k", "keyword", default="", help="Only cases whose FILE::CASE has this.")
@@ -53,7 +53,8 @@ def _main() -> int:
         click.echo(f"gradcheck: {error}", err=True)
         return USAGE
     except (KeyboardInterrupt, click.Abort):
-        return 130
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
     except BrokenPipeError:
         return 1
     except Exception:

@@ -20,12 +20,12 @@ from gradcheck.oracles.differences import Effort
 from gradcheck.place import CPU, Place
 from gradcheck.published import Published, applies, filled, judge_published
 from gradcheck.torch_meaning import TorchMeaning
-from gradcheck.verdict import Judgement, Verdict, judge, worst_of
+from gradcheck.verdict import Entry, Judgement, Verdict, judge, worst_of
 
 JACOBIAN_BUDGET: Final = 2**20
 """The most entries that a Jacobian may have."""
-OUTPUT_BUDGET: Final = 2**12
-"""The most entries of an output: autograd makes a pass for each."""
+VALUE_BUDGET: Final = 2**12
+"""The most entries of an output or an input: each takes a pass of autograd, or many evaluations."""
 EFFORTS: Final[tuple[Effort, ...]] = ("quick", "full")
 WORST_FIRST: Final[tuple[Verdict, ...]] = ("fail", "inconclusive", "pass")
 
@@ -52,8 +52,9 @@ def judge_claim(place: Place, claim: Claim) -> Iterator[Fields]:
 def _too_large(output: int, input: int) -> str:
     if output * input > JACOBIAN_BUDGET:
         return f"the Jacobian has {output * input:,} entries, more than {JACOBIAN_BUDGET:,}"
-    if output > OUTPUT_BUDGET:
-        return f"the output has {output:,} entries, more than {OUTPUT_BUDGET:,}"
+    for name, entries in (("output", output), ("input", input)):
+        if entries > VALUE_BUDGET:
+            return f"the {name} has {entries:,} entries, more than {VALUE_BUDGET:,}"
     return ""
 
 
@@ -76,7 +77,7 @@ def judge_value(place: Place, expectation: Expectation) -> Iterator[Fields]:
         "basis": truth.basis,
         "resolution": 2 * float(np.max(truth.radius, initial=0.0)) / scale,
         "required": place.case.required_resolution(place.dtype),
-        "notes": (published.problem,) if published.problem else (),
+        "notes": (published.note,) if published.note else (),
     }
     if published.ball is not None:
         balls = {"expected": published.ball, "numeric": truth}
@@ -148,11 +149,30 @@ class _Check:
                 return self._unusable(formula, error)
         for effort in EFFORTS:
             truth = self.ask_numeric(effort)
-            judgement = judge(truth, answers, self._fallback_scale(), self.required)
+            judgement = self._judged(truth, answers)
             published = self._published(truth, answers, judgement)
             if {judgement.verdict, *(one.verdict for one in published)} == {"pass"}:
                 break
         return self._fields(formula, truth, answers, judgement, published)
+
+    def _judged(self, truth: Ball, answers: Mapping[str, Ball]) -> Judgement:
+        judgement = judge(truth, answers, self._fallback_scale(), self.required)
+        if judgement.verdict != "inconclusive":
+            return judgement
+        # Perhaps it is a minimum, which the dtype misses by a rounding of the input.
+        negligible = self._input_rounding()
+        return judge(truth, answers, self._fallback_scale(), self.required, negligible)
+
+    def _input_rounding(self) -> float:
+        """How far the largest entry of the derivative moves with the input's last digit."""
+        limits = torch.full_like(self.value, torch.inf)
+        moved = [torch.nextafter(self.value, limit) for limit in (limits, -limits)]
+        segment = self.place.segment(self.claim)
+        balls = [autograd.jacobian(segment, value, self.place.meaning()) for value in moved]
+        return max(
+            float(np.max(np.abs(rounding.to_array(ball) - self.autograd.midpoint), initial=0.0))
+            for ball in balls
+        )
 
     def _unusable(self, formula: Written, error: EvaluationError | ShapeError) -> Fields:
         has = "no value" if isinstance(error, EvaluationError) else ""
@@ -201,7 +221,8 @@ class _Check:
         judgement: Judgement,
         published: list[Published],
     ) -> Fields:
-        verdicts = {judgement.verdict, *(one.verdict for one in published)}
+        judged = "inconclusive" if _is_numeric_alone(judgement, answers) else judgement.verdict
+        verdicts = {judged, *(one.verdict for one in published)}
         verdict = next(v for v in WORST_FIRST if v in verdicts)
         wrong = [one for one in published if one.verdict == "fail"]
         shown = next((one.ball for one in [*wrong, *published] if one.ball is not None), None)
@@ -212,10 +233,11 @@ class _Check:
             if wrong and not judgement.blame:
                 worst = worst_of(truth, shown)
                 difference = truth.farthest(shown) / judgement.scale
-        blame = [*judgement.blame, *(["expected"] if wrong else [])]
+        blame = [*(judgement.blame if judged == "fail" else ()), *(["expected"] if wrong else [])]
         if verdict == "inconclusive":
             blame = ["function"] if truth.notes else []
-        return _fields(
+        where = {"line": wrong[0].line, "formula": ""} if blame == ["expected"] else {}
+        fields = _fields(
             self.claim,
             formula,
             verdict=verdict,
@@ -234,21 +256,32 @@ class _Check:
             ),
             notes=(
                 *truth.notes,
-                *(one.problem for one in wrong if one.problem),
+                *(one.note for one in published if one.note),
                 *self._advice(verdict, truth, answers, judgement),
             ),
         )
+        return {**fields, **where}
 
     def _advice(
         self, verdict: Verdict, truth: Ball, answers: Mapping[str, Ball], judgement: Judgement
     ) -> Iterator[str]:
-        if verdict == "inconclusive":
-            yield _what_would_help(truth, answers, judgement, self.place)
-        if {"handwritten", "autograd"} <= set(judgement.blame) and _overlap(answers):
+        if judgement.worst_entry is None:
+            yield "there is no entry: nothing but shapes was compared"
+        elif _is_numeric_alone(judgement, answers):
             yield (
-                "handwritten and autograd agree with each other: is the function what was meant, "
-                "or is the numeric oracle wrong here?"
+                "handwritten and autograd agree with each other, not with the numeric oracle: "
+                "it does not see this function's rounding, or both make the same mistake"
             )
+        elif verdict == "inconclusive":
+            yield _what_would_help(truth, answers, judgement, judgement.worst_entry, self.place)
+
+
+def _is_numeric_alone(judgement: Judgement, answers: Mapping[str, Ball]) -> bool:
+    """Whether the two other answers agree with each other, and an estimated truth with neither."""
+    if not {"handwritten", "autograd"} <= set(judgement.blame):
+        return False
+    a, b = answers["handwritten"], answers["autograd"]
+    return bool(np.all(a.distance(b) <= a.radius + b.radius))
 
 
 def _numeric(segment: Segment, effort: Effort) -> Ball:
@@ -279,20 +312,14 @@ def _largest(tensor: Tensor) -> float:
     return float(tensor.detach().to(torch.float64).abs().max()) if tensor.numel() else 0.0
 
 
-def _overlap(answers: Mapping[str, Ball]) -> bool:
-    a, b = answers["handwritten"], answers["autograd"]
-    return bool(np.all(a.distance(b) <= a.radius + b.radius))
-
-
 def _what_would_help(
-    truth: Ball, answers: Mapping[str, Ball], judgement: Judgement, place: Place
+    truth: Ball, answers: Mapping[str, Ball], judgement: Judgement, at: Entry, place: Place
 ) -> str:
     """Who is the least sharp, and what the reader can do about it."""
-    at = judgement.worst_entry
-    if at is None:
-        return "there is no entry to compare"
     if not np.isfinite(truth.radius[at]):
         return "the numeric oracle cannot tell the derivative here: try another point"
+    if judgement.resolution <= place.case.required_resolution(place.dtype):
+        return "their error bounds are estimates: another point may decide"
     ask = _ask_for(judgement.resolution)
     blurriest = max(answers, key=lambda name: float(answers[name].radius[at]))
     if truth.radius[at] >= answers[blurriest].radius[at]:

@@ -19,11 +19,15 @@ from gradcheck.verdict import Verdict, judge_expected
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A published value with its verdict; `ball` is None where `problem` says why."""
+    """A published value with its verdict; `ball` is None where a note says why.
+
+    `line` is where it stands in the case file.
+    """
 
     verdict: Verdict
+    line: int
     ball: Ball | None = None
-    problem: str = ""
+    note: str = ""
 
 
 def judge_published(
@@ -42,12 +46,22 @@ def judge_published(
     try:
         ball = expected_ball(expectation.printed, shaped)
     except ShapeError as error:
-        return Published("fail", problem=f"the published value has {error}")
+        return Published("fail", expectation.line, note=f"the published value has {error}")
     if expectation.of == "handwritten":
-        return Published(_as_computed(computed, ball, place), ball)
+        return Published(_as_computed(computed, ball, place), expectation.line, ball)
     rounded = _with_input_rounding(ball, place, scale)
     required = place.case.required_resolution(place.dtype)
-    return Published(judge_expected(truth, rounded, required, scale), ball)
+    verdict = judge_expected(truth, rounded, required, scale)
+    return Published(verdict, expectation.line, ball, _unchecked_digits(truth, rounded))
+
+
+def _unchecked_digits(truth: Ball, expected: Ball) -> str:
+    """A note where a number is printed to more digits than the truth is known to."""
+    slack = 16 * np.finfo(np.float64).eps * np.abs(expected.midpoint)
+    if not np.any(truth.radius > expected.radius + slack):
+        return ""
+    widest = float(np.max(truth.radius, initial=0.0))
+    return f"the published digits below {widest:.1e} were not checked"
 
 
 def applies(expectation: Expectation, case: Case, dtype: DType) -> bool:

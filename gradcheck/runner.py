@@ -112,11 +112,13 @@ def _expecting_failure(job: Job, results: list[Result]) -> Iterator[Result]:
     xfail = job.case.xfail
     assert xfail is not None
     met = [r for r in results if r.verdict == "fail" and r.blame == xfail.blame]
+    awaited = f"was expected to fail with blame `{xfail.blame}`: {xfail.reason}"
     for result in results:
         if result in met:
             yield replace(result, verdict="xfailed", notes=(*result.notes, xfail.reason))
+        elif result.is_bad and not met:
+            yield replace(result, notes=(*result.notes, awaited))
         else:
             yield result
-    if not met:
-        note = f"was expected to fail with blame `{xfail.blame}`: {xfail.reason}"
-        yield job.result(verdict="xpassed", notes=(note,))
+    if not met and not any(result.is_bad for result in results):
+        yield job.result(verdict="xpassed", notes=(awaited,))

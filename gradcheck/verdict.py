@@ -21,8 +21,6 @@ Entry = tuple[int, ...]
 ALLOWANCE: Final[dict[Basis, float]] = {"proven": 1.0, "bounded": 2.0, "estimated": 10.0}
 """How many radii an answer may be off before it is wrong; in between, nothing is decided."""
 TRUTH_ALLOWANCE: Final = 2.0
-NEGLIGIBLE: Final = 2.0**-40
-"""A derivative below this part of the size that its function and input let expect is zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +42,17 @@ class Judgement:
 
 
 def judge(
-    truth: Ball, answers: Mapping[str, Ball], fallback_scale: float, resolution: float
+    truth: Ball,
+    answers: Mapping[str, Ball],
+    fallback_scale: float,
+    resolution: float,
+    negligible: float = 0.0,
 ) -> Judgement:
     """Holds every answer against the truth, entry by entry; all balls have one shape.
 
     `resolution` is the relative error that the check must be able to notice. It is relative to
-    the largest |entry| of all; where that is zero within rounding, to `fallback_scale`.
+    the largest |entry| of all that is known not to be zero; where none is above `negligible`, to
+    `fallback_scale`.
 
     An answer fails beyond twice the truth's radius plus its own radius times its allowance. It
     passes within both radii, if those are small enough: an answer that is off by more than twice
@@ -58,7 +61,7 @@ def judge(
     joint = {name: truth.radius + answer.radius for name, answer in answers.items()}
     distance = {name: truth.distance(answer) for name, answer in answers.items()}
     widest = max((_largest(radius) for radius in joint.values()), default=_largest(truth.radius))
-    scale = _scale(truth, answers, fallback_scale)
+    scale = _scale(truth, answers, fallback_scale, negligible)
     achieved = 2 * widest / scale
     wrong = {
         name: distance[name]
@@ -98,15 +101,14 @@ def worst_of(truth: Ball, answer: Ball) -> Entry | None:
     return _argmax(truth.distance(answer))
 
 
-def _scale(truth: Ball, answers: Mapping[str, Ball], fallback_scale: float) -> float:
-    """The largest |entry|, unless it is zero within the rounding of the answers.
-
-    How blurred the truth is does not count: that must not make a derivative look like zero.
-    """
-    fallback = fallback_scale if 0 < fallback_scale < np.inf else 1.0
-    rounding = max((_largest(answer.radius) for answer in answers.values()), default=0.0)
+def _scale(
+    truth: Ball, answers: Mapping[str, Ball], fallback_scale: float, negligible: float
+) -> float:
+    """The largest |entry| that anybody knows not to be zero; where there is none, the fallback."""
     largest = max(ball.largest() for ball in (truth, *answers.values()))
-    return largest if largest > max(rounding, NEGLIGIBLE * fallback) else fallback
+    if largest > negligible:
+        return largest
+    return fallback_scale if 0 < fallback_scale < np.inf else 1.0
 
 
 def _worst_entry(

@@ -21,6 +21,8 @@ NOISE_LEVELS: Final = 4
 """The finest levels, where any curvature is far below the noise."""
 
 _EPSILON: Final = float(np.finfo(np.float64).eps)
+SMALLEST: Final = float(np.finfo(np.float64).smallest_subnormal)
+"""What a value that underflows is off by, at least."""
 _QUICK: Final = np.array([*range(2, 18, 2), 44, 46, 47, 48])[:, None]
 _FULL: Final = np.array([*range(0, 50, 2), 49, 50, 52])[:, None]
 _UNEVEN: Final = np.array([1.375, 0.90625, 1.15625, 0.84375])[:, None]
@@ -115,7 +117,7 @@ def differences(samples: Samples) -> Differences:
     magnitude = np.maximum(np.maximum(np.abs(after), np.abs(before)), np.abs(centre))
     shown = _at_the_finest(slope, second, samples.step, _ROUNDING * np.fmax.reduce(magnitude))
     shown = np.fmax(_pooled(shown, samples.outputs), samples.rounding)
-    noise = np.fmax(_EPSILON * magnitude, shown)
+    noise = np.fmax(np.fmax(_EPSILON * magnitude, SMALLEST), shown)
     return Differences(samples.step, samples.scale, slope, second, magnitude, noise)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -27,10 +25,12 @@ def jacobian(
     output, input = tuple(environment[claim.output].shape), tuple(value.shape)
     if isinstance(formula, RecurrentFormula):
         steps = formula.evaluate_steps(environment, meaning)
-        return torch.stack([as_jacobian(step, output[1:], input, meaning) for step in steps])
-    return _tensor(as_jacobian(formula.evaluate(environment, meaning), output, input, meaning))
+        jacobians = [as_jacobian(step, output[1:], input, meaning) for step in steps]
+        return _counted(torch.stack(jacobians), value)
+    written = formula.evaluate(environment, meaning)
+    return _counted(as_jacobian(written, output, input, meaning), value)
 
 
-def _tensor(value: Any) -> Tensor:
-    assert isinstance(value, Tensor)
-    return value
+def _counted(jacobian: Tensor, like: Tensor) -> Tensor:
+    """A condition, such as `x > 0` for the derivative of relu, counts as 1 where it is true."""
+    return jacobian if jacobian.is_floating_point() else jacobian.to(like.dtype)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradcheck.ball import Array
-from gradcheck.oracles.differences import Differences, Flags, Samples, over_inputs
+from gradcheck.oracles.differences import SMALLEST, Differences, Flags, Samples, over_inputs
 
 Indices = NDArray[np.intp]
 
@@ -46,7 +46,7 @@ def kinds(samples: Samples, found: Differences) -> NDArray[np.int64]:
         Kind.JUMP: _below(rise, _TOLERANCE),
         Kind.CUSP: (_below(bend, 1 - _TOLERANCE) & (bend[0] > _TOLERANCE)) | _below(rise, 0.9),
         Kind.KINK: (np.abs(bend - 1) <= _TOLERANCE).all(axis=0) & _persists(found, last),
-        Kind.NOISE: found.noise[-1] > _CHAOS * largest,
+        Kind.NOISE: found.noise[-1] > np.fmax(_CHAOS * largest, SMALLEST),
     }
     return np.select(list(met.values()), list(met), default=Kind.NONE)
 

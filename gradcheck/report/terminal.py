@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
@@ -39,14 +40,30 @@ class Terminal:
     def __init__(self, console: Console, verbosity: int = 0) -> None:
         self.console = console
         self.verbosity = verbosity
+        self._shown: set[tuple[str, ...]] = set()
+        self._skipped: Counter[str] = Counter()
 
     def result(self, result: Result) -> None:
-        """A block for a result that fails the run; with -v a line for any other."""
+        """A block for a result that fails the run; with -v a line for any other.
+
+        What fails likewise at further points is one line each.
+        """
+        if result.verdict == "skipped":
+            self._skipped.update(result.notes)
         if result.is_bad and self.verbosity >= 0:
-            for line in block(result):
+            is_known = self._is_known(result) and self.verbosity == 0
+            for line in [_heading(result)] if is_known else block(result):
                 self._print(line)
         elif self.verbosity > 0:
             self._print(_line(result))
+
+    def _is_known(self, result: Result) -> bool:
+        """Whether the like of it has been shown, at another point."""
+        where = (result.file, str(result.line), result.case, result.quantity, result.formula)
+        kind = (*where, result.dtype, result.device, result.verdict, result.blame)
+        known = kind in self._shown
+        self._shown.add(kind)
+        return known
 
     def file(self, name: str, summary: Summary) -> None:
         """What became of one file."""
@@ -55,7 +72,9 @@ class Terminal:
             self._print(text + _tally(summary))
 
     def summary(self, summary: Summary, seconds: float) -> None:
-        """What became of all."""
+        """What became of all, and why some were skipped."""
+        for reason, count in self._skipped.items():
+            self._print(Text(f"skipped {count}: {reason}"))
         text = Text(f"{_count(len(summary.cases), 'case')}, ") + _tally(summary)
         if summary.problems:
             text.append(", ")
@@ -68,15 +87,8 @@ class Terminal:
 
 def block(result: Result) -> Iterator[Text]:
     """What went wrong, who is wrong, where, by how much, and how to see it again."""
-    heading = Text()
-    heading.append(result.verdict.upper(), STYLE[result.verdict])
-    heading.append(f"  {result.file}:{result.line}  ")
-    heading.append(f"{result.case}  {result.quantity}".rstrip(), "bold")
-    where = [result.dtype, result.device]
-    if result.point:
-        where.append(f"point {result.point}")
     yield Text()
-    yield heading.append(f"  [{', '.join(where)}]")
+    yield _heading(result)
     if sentence := blame_sentence(result):
         yield Text("  " + sentence)
     if result.formula:
@@ -88,26 +100,42 @@ def block(result: Result) -> Iterator[Text]:
     yield Text(f"  repeat: {repeat_command(result)}", "dim")
 
 
+def _heading(result: Result) -> Text:
+    heading = Text()
+    heading.append(result.verdict.upper(), STYLE[result.verdict])
+    heading.append(f"  {result.file}:{result.line}  ")
+    heading.append(f"{result.case}  {result.quantity}".rstrip(), "bold")
+    where = [result.dtype, result.device]
+    if result.point:
+        where.append(f"point {result.point}")
+    return heading.append(f"  [{', '.join(where)}]")
+
+
 def blame_sentence(result: Result) -> str:
     """Who is wrong and by how much, in words."""
     if result.verdict == "inconclusive":
-        reached, required = _percent(result.resolution), _percent(result.required)
-        if result.resolution is None or result.required is None:
-            return "cannot be told"
-        if result.resolution > result.required:
-            return f"errors below {reached} would not be noticed, {required} is asked for"
-        return "the answers differ by more than their error bounds, by too little to accuse anybody"
+        return (f"blame: {result.blame}; " if result.blame else "") + _what_hides(result)
     if result.verdict != "fail":
         return f"blame: {result.blame}" if result.blame else ""
     names = result.blame.split(",")
     sentence = f"blame: {' and '.join(names)}"
-    if result.difference is not None:
+    if result.difference is not None and math.isfinite(result.difference):
         sentence += f", off by {_percent(result.difference)} of the largest entry"
     first = result.entries[0].answers if result.entries else {}
     right = [name for name in ("handwritten", "autograd") if name in first and name not in names]
     if right:
         sentence += f"; {' and '.join(right)} agree{'s' * (len(right) == 1)} with the truth"
     return sentence
+
+
+def _what_hides(result: Result) -> str:
+    """Why an inconclusive result is not a pass."""
+    if result.resolution is None or result.required is None or math.isinf(result.resolution):
+        return "the derivative cannot be told"
+    if result.resolution > result.required:
+        reached, required = _percent(result.resolution), _percent(result.required)
+        return f"errors below {reached} would not be noticed, {required} is asked for"
+    return "the answers differ by more than their error bounds, which accuses nobody"
 
 
 def repeat_command(result: Result) -> str:

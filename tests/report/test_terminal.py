@@ -1,5 +1,6 @@
 import io
 import math
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -120,7 +121,7 @@ def test_an_inconclusive_claim_says_what_could_not_be_noticed():
         text(kink)
         == """
 INCONCLUSIVE  cases/losses.grad.yaml:14  matrix_mse  dloss/dw  [float64, cpu, point 2.1]
-  errors below any size would not be noticed, 1.0e-06 is asked for
+  blame: function; the derivative cannot be told
      14 | x > 0
   entry    handwritten  autograd     numeric (truth)
   dout/dx  0 ± 0.0e+00  0 ± 0.0e+00  cannot tell
@@ -138,9 +139,9 @@ INCONCLUSIVE  cases/losses.grad.yaml:14  matrix_mse  dloss/dw  [float64, cpu, po
         ),
         (
             {"resolution": 1e-9, "required": 1e-6},
-            "the answers differ by more than their error bounds, by too little to accuse anybody",
+            "the answers differ by more than their error bounds, which accuses nobody",
         ),
-        ({}, "cannot be told"),
+        ({}, "the derivative cannot be told"),
     ],
 )
 def test_the_kinds_of_inconclusive(fields, sentence):
@@ -196,9 +197,7 @@ FAIL  cases/losses.grad.yaml:14  matrix_mse  dloss/dw  [float64, cpu, point 2.1]
 
 def test_several_who_are_wrong_are_all_named():
     both = result(verdict="fail", blame="handwritten,autograd", difference=math.inf)
-    assert text(both).splitlines()[2] == (
-        "  blame: handwritten and autograd, off by any size of the largest entry"
-    )
+    assert text(both).splitlines()[2] == "  blame: handwritten and autograd"
 
 
 def test_an_unexpected_pass_says_what_was_expected():
@@ -278,3 +277,31 @@ def test_colours_are_for_terminals_only():
     Terminal(Console(file=stream, force_terminal=True)).result(FAIL)
     assert "\x1b[1;31mFAIL\x1b[0m" in stream.getvalue()
     assert "\x1b" not in printed(FAIL)
+
+
+def test_the_like_of_a_failure_at_further_points_is_one_line_each():
+    second = replace(FAIL, point="2.2")
+    other = replace(FAIL, point="2.2", line=15)
+    first_block, rest = printed(FAIL, second, other).split(
+        "repeat: gradcheck run cases/losses.grad.yaml::matrix_mse --dtype float64 --device cpu\n",
+        maxsplit=1,
+    )
+    assert first_block.count("FAIL") == 1
+    folded, _, shown = rest.partition("\n\n")
+    assert folded == (
+        "FAIL  cases/losses.grad.yaml:14  matrix_mse  dloss/dw  [float64, cpu, point 2.2]"
+    )
+    assert shown.startswith("FAIL  cases/losses.grad.yaml:15")
+    assert printed(FAIL, second, verbosity=1).count("repeat:") == 2
+
+
+def test_the_reasons_of_what_was_skipped_are_summed_up():
+    stream = io.StringIO()
+    terminal = Terminal(Console(file=stream, width=40))
+    summary = Summary()
+    for _ in range(2):
+        skipped = result(verdict="skipped", notes=("there is no device cuda here",))
+        terminal.result(skipped)
+        summary.add(skipped)
+    terminal.summary(summary, 0.1)
+    assert "skipped 2: there is no device cuda here\n" in stream.getvalue()
