@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gradcheck.selection import Selection
 
 DTYPES: Final = ("float64", "float32", "float16", "bfloat16")
-INTERNAL_ERROR, USAGE, NOTHING, INTERRUPTED = 3, 4, 5, 130
+INTERNAL_ERROR, USAGE, NOTHING, INTERRUPTED, BROKEN_PIPE = 3, 4, 5, 130, 141
 
 _paths = click.argument("paths", nargs=-1, metavar="[PATH[::CASE]]...")
 _keyword = click.option("-k", "keyword", default="", help="Only cases whose FILE::CASE has this.")
@@ -55,8 +55,8 @@ def _main() -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         return INTERRUPTED
-    except BrokenPipeError:
-        return 1
+    except SystemExit:
+        return BROKEN_PIPE  # the only thing that click exits for by itself
     except Exception:
         click.echo("gradcheck: internal error, please report it:", err=True)
         traceback.print_exc()

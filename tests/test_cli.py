@@ -416,7 +416,7 @@ def test_a_broken_pipe_is_quiet(write, command):
     path = write("cases:\n" + "".join(case.format(n=n) for n in range(300)))
     python = f"{sys.executable} -c 'from gradcheck.cli import main; main()'"
     done = subprocess.run(
-        ["bash", "-c", f"{python} {command} {path} | head -n 1"],
+        ["bash", "-c", f"{python} {command} {path} | head -n 1; exit ${{PIPESTATUS[0]}}"],
         capture_output=True,
         text=True,
         timeout=60,
@@ -424,6 +424,7 @@ def test_a_broken_pipe_is_quiet(write, command):
     )
     assert done.stdout.count("\n") == 1
     assert done.stderr == ""
+    assert done.returncode == 141
 
 
 def test_a_terminal_without_the_characters_gets_escapes_instead(write, monkeypatch):

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import functools
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_map
 
 from gradcheck.ball import Array, Ball
 
@@ -111,21 +111,26 @@ class MonteCarlo(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if kind == "accumulating":
             args = tree_map(self._moved, args)
         result = func(*args, **(kwargs or {}))
-        if kind == "exact" or (_name(func) in _WHOLE and self._are_whole((args, result))):
+        if kind == "exact" or (kind == "whole" and self._are_whole((*args, result))):
             return result
         if kind == "in place":
             return self._move_in_place(result)
-        return tree_map(self._moved, result)
+        return self._moved(result) if isinstance(result, Tensor) else tree_map(self._moved, result)
 
-    def _are_whole(self, values: Any) -> bool:
-        return all(map(self._is_whole, tree_leaves(values)))
+    def _are_whole(self, values: Iterable[Any]) -> bool:
+        return all(map(self._is_whole, values))
 
     def _is_whole(self, value: Any) -> bool:
         """Whether all entries are whole and small enough that the dtype has each one near them."""
-        if isinstance(value, Tensor) and value.is_floating_point():
-            small = value.abs() <= 1 / self.unit
-            return bool(torch.all(small & (value == value.round())))
-        return not isinstance(value, float) or value.is_integer()
+        if not isinstance(value, Tensor):
+            return not isinstance(value, float) or value.is_integer()
+        if not value.is_floating_point():
+            return True
+        if value.numel() == 1:
+            number = float(value)
+            return number.is_integer() and abs(number) <= 1 / self.unit
+        small = value.abs() <= 1 / self.unit
+        return bool(torch.all(small & (value == value.round())))
 
     def _moved(self, value: Any) -> Any:
         if not isinstance(value, Tensor) or not value.is_floating_point():
@@ -152,21 +157,19 @@ class MonteCarlo(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return (uniform - 0.5) * (4.0 * self.unit)
 
 
-Kind = Literal["exact", "pointwise", "accumulating", "in place"]
-
-
-def _name(func: Any) -> str:
-    name: str = func.overloadpacket.__name__
-    return name
+Kind = Literal["exact", "whole", "pointwise", "accumulating", "in place"]
 
 
 @functools.cache
 def _kind(func: Any) -> Kind:
-    if _name(func) in _EXACT:
+    name = func.overloadpacket.__name__
+    if name in _EXACT:
         return "exact"
     aliases = [result.alias_info for result in func._schema.returns]
     if any(alias is not None and alias.is_write for alias in aliases):
         return "in place"
     if any(alias is not None for alias in aliases):
         return "exact"  # a view
+    if name in _WHOLE:
+        return "whole"
     return "pointwise" if torch.Tag.pointwise in func.tags else "accumulating"
