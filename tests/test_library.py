@@ -1,6 +1,8 @@
 """The library's cases pass sharply, and none of them passes when a formula in it is wrong."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -216,3 +218,9 @@ def test_a_wrong_published_number_is_blamed(case, right, wrong, tmp_path):
     assert code == 1
     assert {(r["verdict"], r["blame"]) for r in failed} == {("fail", "expected")}, output
     assert "blame: expected" in output
+
+
+def test_running_the_library_warns_of_nothing():
+    command = [sys.executable, "-m", "gradcheck", "run", "-q", "cases"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")

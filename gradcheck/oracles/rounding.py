@@ -127,7 +127,7 @@ class MonteCarlo(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not value.is_floating_point():
             return True
         if value.numel() == 1:
-            number = float(value)
+            number = float(value.item())
             return number.is_integer() and abs(number) <= 1 / self.unit
         small = value.abs() <= 1 / self.unit
         return bool(torch.all(small & (value == value.round())))

@@ -1,0 +1,5 @@
+"""`python -m gradcheck` is the command `gradcheck`."""
+
+from gradcheck.cli import main
+
+main()
