@@ -424,7 +424,8 @@ def test_a_broken_pipe_is_quiet(write, command):
     )
     assert done.stdout.count("\n") == 1
     assert done.stderr == ""
-    assert done.returncode == 141
+    # What `list` prints fits into the pipe: it may be done before anybody stops to read.
+    assert done.returncode in ((0, 141) if command == "list" else (141,))
 
 
 def test_a_terminal_without_the_characters_gets_escapes_instead(write, monkeypatch):

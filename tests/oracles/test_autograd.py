@@ -66,3 +66,43 @@ def test_the_passes_of_many_outputs_do_not_cost_the_square_of_their_number():
     start = time.perf_counter()
     assert answer("tanh(x)", torch.zeros(1000)).shape == (1000, 1000)
     assert time.perf_counter() - start < 3  # 13 s if every pass filled in the others' zeros
+
+
+def segment(text, end="y"):
+    return Segment((Step(end, parse(text)),), "x", end, {})
+
+
+@pytest.mark.parametrize("count", [2, 20, 300])
+def test_many_outputs_have_the_gradients_that_each_has_alone(count):
+    x = torch.linspace(-1, 1, count, dtype=torch.float64)
+    meaning = TorchMeaning(torch.float64, torch.device("cpu"))
+    found = jacobian(segment("tanh(cumsum(x, 0))*x[0]"), x, meaning)
+    leaf = x.clone().requires_grad_()
+    output = torch.tanh(torch.cumsum(leaf, 0)) * leaf[0]
+    alone = [torch.autograd.grad(entry, leaf, retain_graph=True)[0] for entry in output]
+    assert torch.allclose(found, torch.stack(alone), rtol=1e-14, atol=1e-15)
+
+
+class _Unbatchable(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x * 2
+
+    @staticmethod
+    def backward(ctx, gradient):
+        assert gradient.sum().item() == 1  # which no batch can be asked
+        return gradient * 2
+
+
+def test_a_backward_that_cannot_be_batched_goes_one_by_one():
+    class Doubling:
+        reads = frozenset({"x"})
+        writes = ("y",)
+
+        def run(self, environment, meaning):
+            environment["y"] = _Unbatchable.apply(environment["x"])
+
+    x = torch.ones(20, dtype=torch.float64)
+    meaning = TorchMeaning(torch.float64, torch.device("cpu"))
+    found = jacobian(Segment((Doubling(),), "x", "y", {}), x, meaning)
+    assert torch.equal(found, 2 * torch.eye(20, dtype=torch.float64))
