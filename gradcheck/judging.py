@@ -168,11 +168,10 @@ class _Check:
         limits = torch.full_like(self.value, torch.inf)
         moved = [torch.nextafter(self.value, limit) for limit in (limits, -limits)]
         segment = self.place.segment(self.claim)
-        balls = [autograd.jacobian(segment, value, self.place.meaning()) for value in moved]
-        return max(
-            float(np.max(np.abs(rounding.to_array(ball) - self.autograd.midpoint), initial=0.0))
-            for ball in balls
-        )
+        found = [autograd.jacobian(segment, value, self.place.meaning()) for value in moved]
+        moves = np.abs(np.stack([rounding.to_array(one) for one in found]) - self.autograd.midpoint)
+        # Where a side is not finite it tells nothing: an edge makes no derivative zero.
+        return float(np.max(moves, initial=0.0, where=np.isfinite(moves)))
 
     def _unusable(self, formula: Written, error: EvaluationError | ShapeError) -> Fields:
         has = "no value" if isinstance(error, EvaluationError) else ""
