@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gradcheck.errors import EvaluationError
@@ -125,14 +125,15 @@ class Function:
     given: tuple[str, ...]
     steps: tuple[Step | Recurrence, ...]
     output: str
+    _named_steps: tuple[Step | Recurrence, ...] = field(init=False)
+    """The steps, and one that gives the output its other name."""
 
-    @property
-    def _named_steps(self) -> tuple[Step | Recurrence, ...]:
-        """The steps, and one that gives the output its other name."""
-        if self.output == "out":
-            return self.steps
-        output = Expression(self.output, Name(0, len(self.output), self.output))
-        return (*self.steps, Step("out", output))
+    def __post_init__(self) -> None:
+        steps = self.steps
+        if self.output != "out":
+            output = Expression(self.output, Name(0, len(self.output), self.output))
+            steps = (*steps, Step("out", output))
+        object.__setattr__(self, "_named_steps", steps)
 
     def run(self, given: Scope, meaning: Meaning) -> Environment:
         """The values of all names at a point.

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gradcheck.advice import advice
 from gradcheck.ball import Ball
 from gradcheck.casefile.case import Expectation
 from gradcheck.claims import Claim, Written, as_jacobian
@@ -20,7 +21,7 @@ from gradcheck.oracles.differences import Effort
 from gradcheck.place import CPU, Place
 from gradcheck.published import Published, applies, filled, judge_published
 from gradcheck.torch_meaning import TorchMeaning
-from gradcheck.verdict import Entry, Judgement, Verdict, judge, worst_of
+from gradcheck.verdict import Judgement, Verdict, judge, worst_of
 
 JACOBIAN_BUDGET: Final = 2**20
 """The most entries that a Jacobian may have."""
@@ -189,8 +190,11 @@ class _Check:
     ) -> list[Published]:
         """Every published value of the quantity that belongs here.
 
-        What somebody's evaluation gave says nothing about a formula that is wrong.
+        What somebody's evaluation gave says nothing about a formula that is wrong, and a truth
+        that stands alone says nothing about anybody.
         """
+        if judgement.is_truth_alone:
+            return []
         wrong = "handwritten" in judgement.blame
         computed = answers.get("handwritten", self.autograd)
         return [
@@ -220,8 +224,7 @@ class _Check:
         judgement: Judgement,
         published: list[Published],
     ) -> Fields:
-        judged = "inconclusive" if _is_numeric_alone(judgement, answers) else judgement.verdict
-        verdicts = {judged, *(one.verdict for one in published)}
+        verdicts = {judgement.verdict, *(one.verdict for one in published)}
         verdict = next(v for v in WORST_FIRST if v in verdicts)
         wrong = [one for one in published if one.verdict == "fail"]
         shown = next((one.ball for one in [*wrong, *published] if one.ball is not None), None)
@@ -232,7 +235,7 @@ class _Check:
             if wrong and not judgement.blame:
                 worst = worst_of(truth, shown)
                 difference = truth.farthest(shown) / judgement.scale
-        blame = [*(judgement.blame if judged == "fail" else ()), *(["expected"] if wrong else [])]
+        blame = [*judgement.blame, *(["expected"] if wrong else [])]
         if verdict == "inconclusive":
             blame = ["function"] if truth.notes else []
         where = {"line": wrong[0].line, "formula": ""} if blame == ["expected"] else {}
@@ -256,31 +259,10 @@ class _Check:
             notes=(
                 *truth.notes,
                 *(one.note for one in published if one.note),
-                *self._advice(verdict, truth, answers, judgement),
+                *advice(verdict, truth, answers, judgement, self.place.dtype, self.required),
             ),
         )
         return {**fields, **where}
-
-    def _advice(
-        self, verdict: Verdict, truth: Ball, answers: Mapping[str, Ball], judgement: Judgement
-    ) -> Iterator[str]:
-        if judgement.worst_entry is None:
-            yield "there is no entry: nothing but shapes was compared"
-        elif _is_numeric_alone(judgement, answers):
-            yield (
-                "handwritten and autograd agree with each other, not with the numeric oracle: "
-                "it does not see this function's rounding, or both make the same mistake"
-            )
-        elif verdict == "inconclusive":
-            yield _what_would_help(truth, answers, judgement, judgement.worst_entry, self.place)
-
-
-def _is_numeric_alone(judgement: Judgement, answers: Mapping[str, Ball]) -> bool:
-    """Whether the two other answers agree with each other, and an estimated truth with neither."""
-    if not {"handwritten", "autograd"} <= set(judgement.blame):
-        return False
-    a, b = answers["handwritten"], answers["autograd"]
-    return bool(np.all(a.distance(b) <= a.radius + b.radius))
 
 
 def _numeric(segment: Segment, effort: Effort) -> Ball:
@@ -309,31 +291,3 @@ def _fields(claim: Claim, formula: Written | None, **fields: object) -> Fields:
 
 def _largest(tensor: Tensor) -> float:
     return float(tensor.detach().to(torch.float64).abs().max()) if tensor.numel() else 0.0
-
-
-def _what_would_help(
-    truth: Ball, answers: Mapping[str, Ball], judgement: Judgement, at: Entry, place: Place
-) -> str:
-    """Who is the least sharp, and what the reader can do about it."""
-    if not np.isfinite(truth.radius[at]):
-        return "the numeric oracle cannot tell the derivative here: try another point"
-    if judgement.resolution <= place.case.required_resolution(place.dtype):
-        return "their error bounds are estimates: another point may decide"
-    ask = _ask_for(judgement.resolution)
-    blurriest = max(answers, key=lambda name: float(answers[name].radius[at]))
-    if truth.radius[at] >= answers[blurriest].radius[at]:
-        return (
-            "the numeric oracle is not sharp enough here: try a point where the function is "
-            f"smoother or larger{ask}"
-        )
-    return (
-        f"rounding in {place.dtype} blurs {blurriest} here: use a wider dtype or a point with less "
-        f"cancellation{ask}"
-    )
-
-
-def _ask_for(resolution: float) -> str:
-    """The next power of ten, as a setting, where that would still be a check."""
-    if not 0 < resolution <= 0.1:
-        return ""
-    return f", or ask for `resolution: 1e{int(np.ceil(np.log10(resolution)))}`"

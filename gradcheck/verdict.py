@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Final, Literal
 
 import numpy as np
@@ -31,6 +32,8 @@ class Judgement:
     infinite where the truth is not known. `difference` is the largest distance of an answer from
     the truth, relative to `scale`. `worst_entry` is the entry that decided, None where there is
     no entry. `blame` names the answers that are wrong, in the order they were given.
+    `is_truth_alone` where all of several answers agree with each other and none with a truth that
+    is itself an estimate: that accuses nobody.
     """
 
     verdict: Verdict
@@ -39,6 +42,7 @@ class Judgement:
     difference: float
     scale: float
     worst_entry: Entry | None
+    is_truth_alone: bool = False
 
 
 def judge(
@@ -70,6 +74,8 @@ def judge(
     }
     apart = {name: distance[name] > joint[name] for name in answers}
     blame = tuple(name for name in answers if wrong[name].any())
+    alone = truth.basis == "estimated" and len(blame) == len(answers) > 1 and _agree(answers)
+    blame = () if alone else blame
     undecided = any(entries.any() for entries in apart.values()) or achieved > resolution
     return Judgement(
         "fail" if blame else "inconclusive" if undecided else "pass",
@@ -78,6 +84,7 @@ def judge(
         max((_largest(d) for d in distance.values()), default=0.0) / scale,
         scale,
         _worst_entry([wrong, apart], distance, joint),
+        alone,
     )
 
 
@@ -109,6 +116,13 @@ def _scale(
     if largest > negligible:
         return largest
     return fallback_scale if 0 < fallback_scale < np.inf else 1.0
+
+
+def _agree(answers: Mapping[str, Ball]) -> bool:
+    """Whether all the answers overlap each other."""
+    return all(
+        np.all(a.distance(b) <= a.radius + b.radius) for a, b in combinations(answers.values(), 2)
+    )
 
 
 def _worst_entry(

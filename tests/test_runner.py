@@ -670,6 +670,7 @@ def test_handwritten_and_autograd_that_agree_are_not_accused_by_an_estimate(chec
         function: x + 1e-15*sin(1e14*x)
         inputs: {x: 1.0}
         derivatives: {x: 1 + 0.1*cos(1e14*x)}
+        expect: {x: 0.9022172}
         """)
     assert (result.verdict, result.blame) == ("inconclusive", "")
     assert result.notes[-1] == (

@@ -143,3 +143,26 @@ def test_a_published_number_is_decided_where_the_truth_is_as_sharp_as_it_or_as_t
 def test_worst_of_is_the_furthest_entry():
     assert worst_of(ball([1.0, 2.0, 3.0]), ball([1.0, 2.5, 3.1])) == (1,)
     assert worst_of(ball([]), ball([])) is None
+
+
+def test_answers_that_agree_are_convicted_by_a_proof_and_not_by_an_estimate():
+    answers = {"handwritten": ball(2.0, 1e-12), "autograd": ball(2.0, 1e-12)}
+    estimate = Ball(np.array(1.0), np.array(1e-9), "estimated")
+    found = judge(estimate, answers, 1.0, 1e-6)
+    assert (found.verdict, found.blame, found.is_truth_alone) == ("inconclusive", (), True)
+    proof = Ball(np.array(1.0), np.array(1e-9), "proven")
+    found = judge(proof, answers, 1.0, 1e-6)
+    assert (found.verdict, found.is_truth_alone) == ("fail", False)
+    assert found.blame == ("handwritten", "autograd")
+
+
+def test_answers_that_are_wrong_each_in_its_own_way_are_both_blamed():
+    answers = {"handwritten": ball(2.0, 1e-12), "autograd": ball(3.0, 1e-12)}
+    found = judge(Ball(np.array(1.0), np.array(1e-9), "estimated"), answers, 1.0, 1e-6)
+    assert (found.verdict, found.blame) == ("fail", ("handwritten", "autograd"))
+
+
+def test_autograd_alone_is_convicted_by_an_estimate():
+    estimate = Ball(np.array(1.0), np.array(1e-9), "estimated")
+    found = judge(estimate, {"autograd": ball(2.0, 1e-12)}, 1.0, 1e-6)
+    assert (found.verdict, found.blame) == ("fail", ("autograd",))
