@@ -36,17 +36,37 @@ class Ball:
         return self.midpoint.shape
 
     def distance(self, other: Ball) -> Array:
-        """|midpoint − other.midpoint|, where a non-finite value is 0 from itself and infinitely far
-        from everything else."""
-        a, b = self.midpoint, other.midpoint
+        """How far the other's midpoint is from this one's."""
+        return self.distance_to(other.midpoint)
+
+    def distance_to(self, point: Array) -> Array:
+        """|midpoint − point|, where a non-finite value is 0 from itself and infinitely far from
+        everything else."""
+        a, b = self.midpoint, point
         with np.errstate(invalid="ignore", over="ignore"):
             apart: Array = np.abs(a - b)
+        if np.isfinite(apart).all():
+            return apart
         same = (a == b) | (np.isnan(a) & np.isnan(b))
         return np.where(same, 0.0, np.where(np.isnan(apart), np.inf, apart))
 
+    def bounding(self, point: Array, resolution: float) -> Ball | None:
+        """The point with a bound on its own error, where this ball tells one.
+
+        It does where the point lies inside of it, and both radii together are below what
+        `resolution`, relative to the largest entry, asks for.
+        """
+        apart = self.distance_to(point)
+        if not (apart <= self.radius).all():
+            return None
+        error = apart + self.radius
+        if 2 * (error + self.radius).max(initial=0.0) > resolution * self.largest():
+            return None
+        return Ball(point, error, self.basis)
+
     def farthest(self, other: Ball) -> float:
         """The largest distance; 0 where there is no entry."""
-        return float(np.max(self.distance(other), initial=0.0))
+        return float(self.distance(other).max(initial=0.0))
 
     def is_within(self, distance: Array, other: Ball) -> bool:
         """Whether every entry is at most `distance` off, a non-finite one equal."""
@@ -56,5 +76,5 @@ class Ball:
     def largest(self) -> float:
         """The largest finite |midpoint| that its own radius tells from zero; 0 where none is."""
         size = np.abs(self.midpoint)
-        known = np.isfinite(size) & (size > self.radius)
-        return float(np.max(size, initial=0.0, where=known))
+        known = (size > self.radius) & (size < np.inf)
+        return float(size[known].max(initial=0.0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from gradcheck.errors import ShapeError
 from gradcheck.functions import Environment, Function, Recurrence, State, Step, trajectory
@@ -34,6 +34,11 @@ class Formula:
         """The values of the function that it takes, by itself and through its links."""
         return _reads(self.expression.names, self.links)
 
+    @property
+    def is_pointwise(self) -> bool:
+        """Whether it works entry by entry, its links included."""
+        return self.expression.is_pointwise and all(f.is_pointwise for f in self.links.values())
+
     def evaluate(self, scope: Environment, meaning: Meaning) -> Any:
         """The value as written; the links' values are added to `scope`.
 
@@ -56,6 +61,7 @@ class RecurrentFormula:
     name: str
     derivatives: Mapping[str, Link]
     links: Mapping[str, Written] = field(default_factory=dict)
+    is_pointwise: ClassVar = False
 
     @property
     def _state(self) -> State:
@@ -106,7 +112,7 @@ class Claim:
     """The derivative of `output` by `input`, with each way it was written down.
 
     `quantity` is the reader's name of it. `steps` lead from input to output, `formula_steps` to
-    all that the formulas read as well. A claim without formulas is there for its published value.
+    all that the formulas read. A claim without formulas is there for its published value.
     """
 
     quantity: str
@@ -134,7 +140,7 @@ class Claim:
             link.input,
             formulas,
             function.between(link.input, {output}),
-            function.between(link.input, {output, *reads}),
+            function.between(link.input, reads),
             line,
         )
 

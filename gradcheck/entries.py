@@ -24,7 +24,9 @@ def worst_entries(
     """`first`, then those furthest from `balls[truth]`: `count` of them at most."""
     if first is None:
         return ()
-    indices = [first, *(index for index in _furthest(balls, truth, count) if index != first)]
+    indices = [first]
+    if count > 1:
+        indices += [index for index in _furthest(balls, truth, count) if index != first]
     return tuple(_answers(label, index, balls) for index in indices[:count])
 
 

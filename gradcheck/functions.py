@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,11 @@ class Step:
 
     name: str
     expression: Expression
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it gives to formulas."""
+        return (self.name,)
 
     @property
     def reads(self) -> frozenset[str]:
@@ -57,6 +62,11 @@ class Recurrence:
     states: tuple[State, ...]
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What it gives to formulas: the states after the last step."""
+        return tuple(state.name for state in self.states)
+
+    @property
     def reads(self) -> frozenset[str]:
         inner = {state.name for state in self.states} | {self.index}
         inside = {name for state in self.states for name in state.next.names} - inner
@@ -65,8 +75,7 @@ class Recurrence:
 
     @property
     def writes(self) -> tuple[str, ...]:
-        names = [state.name for state in self.states]
-        return (*names, *(trajectory(name) for name in names))
+        return (*self.names, *(trajectory(name) for name in self.names))
 
     @property
     def cost(self) -> int:
@@ -135,6 +144,11 @@ class Function:
             steps = (*steps, Step("out", output))
         object.__setattr__(self, "_named_steps", steps)
 
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The names of all that is computed, in order."""
+        return tuple(name for step in self.steps for name in step.names)
+
     def run(self, given: Scope, meaning: Meaning) -> Environment:
         """The values of all names at a point.
 
@@ -166,6 +180,11 @@ class Function:
         return tuple(reversed(needed))
 
 
+def _is_number(value: Any) -> bool:
+    """Whether it is a plain number or a value without dimensions."""
+    return getattr(value, "ndim", -1) == 0 or isinstance(value, (int, float))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Segment:
     """The part of a function from the value `start` to the value `end`, at a point.
@@ -184,6 +203,21 @@ class Segment:
         for step in self.steps:
             step.run(environment, meaning)
         return environment
+
+    @property
+    def is_pointwise(self) -> bool:
+        """Whether it makes a number of a number, entry by entry of as many as it is given."""
+        for step in self.steps:
+            if not isinstance(step, Step) or not step.expression.is_pointwise:
+                return False
+            if not self.are_numbers(step.expression.names):
+                return False
+        return self.are_numbers((self.start,))
+
+    def are_numbers(self, names: Iterable[str]) -> bool:
+        """Whether at the point the values of these names are single numbers."""
+        held = self.held
+        return all(name in held and _is_number(held[name]) for name in names)
 
     def value(self, value: Any, meaning: Meaning) -> Any:
         """The value of `end` when `start` has this one."""

@@ -3,45 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from gradcheck.advice import advice
 from gradcheck.ball import Ball
 from gradcheck.casefile.case import Expectation
 from gradcheck.claims import Claim, Written, as_jacobian
+from gradcheck.conclusion import Fields, conclude
 from gradcheck.entries import SHOWN, claim_label, indexed, worst_entries
 from gradcheck.errors import EvaluationError, ShapeError
-from gradcheck.functions import Segment
-from gradcheck.oracles import autograd, handwritten, numeric, rounding
-from gradcheck.oracles.differences import Effort
+from gradcheck.oracles import autograd, handwritten, rounding
+from gradcheck.oracles.monte_carlo import Noise
+from gradcheck.passes import GRAD
 from gradcheck.place import CPU, Place
 from gradcheck.published import Published, applies, filled, judge_published
 from gradcheck.torch_meaning import TorchMeaning
-from gradcheck.verdict import Judgement, Verdict, judge, worst_of
-
-JACOBIAN_BUDGET: Final = 2**20
-"""The most entries that a Jacobian may have."""
-VALUE_BUDGET: Final = 2**12
-"""The most entries of an output or an input: each takes a pass of autograd, or many evaluations."""
-EFFORTS: Final[tuple[Effort, ...]] = ("quick", "full")
-WORST_FIRST: Final[tuple[Verdict, ...]] = ("fail", "inconclusive", "pass")
-
-Fields = dict[str, Any]
-"""What a `Result` says beyond where it is."""
+from gradcheck.truths import EFFORTS, Truths, too_large
+from gradcheck.verdict import Judgement, judge, worst_of
 
 
-def judge_claim(place: Place, claim: Claim) -> Iterator[Fields]:
+def judge_claim(place: Place, claim: Claim, truths: Truths) -> Iterator[Fields]:
     """One verdict for each way in which the claim's derivative was written."""
-    if problem := _too_large(place.value(claim.output).numel(), place.value(claim.input).numel()):
+    if problem := too_large(place.value(claim.output).numel(), place.value(claim.input).numel()):
         yield _fields(claim, None, verdict="inconclusive", notes=(problem,))
         return
-    check = _Check(place, claim)
+    check = _Check(place, claim, truths)
     try:
-        check.ask_autograd()
+        check.differentiate()
     except Exception as error:
         line = (str(error).strip().splitlines() or [type(error).__name__])[0]
         yield _fields(claim, None, verdict="error", blame="autograd", notes=(f"autograd: {line}",))
@@ -50,20 +41,14 @@ def judge_claim(place: Place, claim: Claim) -> Iterator[Fields]:
         yield check.judge(formula)
 
 
-def _too_large(output: int, input: int) -> str:
-    if output * input > JACOBIAN_BUDGET:
-        return f"the Jacobian has {output * input:,} entries, more than {JACOBIAN_BUDGET:,}"
-    for name, entries in (("output", output), ("input", input)):
-        if entries > VALUE_BUDGET:
-            return f"the {name} has {entries:,} entries, more than {VALUE_BUDGET:,}"
-    return ""
-
-
 def judge_value(place: Place, expectation: Expectation) -> Iterator[Fields]:
-    """The verdict on a published value of the function itself; a link's belongs to its claim."""
-    if not applies(expectation, place.case, place.dtype) or "/" in expectation.quantity:
-        return
+    """The verdict on a published value of the function itself.
+
+    That of a link or a gradient is judged with it.
+    """
     name = expectation.quantity
+    if not applies(expectation, place.case, place.dtype) or "/" in name or name.endswith(GRAD):
+        return
     truth = _value_ball(place, name)
     scale = truth.largest() or 1.0
     published = judge_published(
@@ -97,28 +82,44 @@ def _value_ball(place: Place, name: str) -> Ball:
     given = {name: place.environment[name] for name in (*place.case.sizes, *function.given)}
     dtype = place.meaning().dtype
     return rounding.measure(
-        lambda: function.run(given, place.meaning())[name].to(dtype), place.value(name).to(dtype)
+        rounding.repeated(lambda: function.run(given, place.meaning())[name].to(dtype)),
+        place.value(name).to(dtype),
     )
 
 
 class _Check:
     """One claim at one place; what several formulas share is computed once."""
 
-    def __init__(self, place: Place, claim: Claim) -> None:
+    def __init__(self, place: Place, claim: Claim, truths: Truths) -> None:
         self.place = place
         self.claim = claim
+        self.truths = truths
         self.value = place.value(claim.input)
         self.output = place.value(claim.output)
         self.required = place.case.required_resolution(place.dtype)
-        self.truths: dict[Effort, Ball] = {}
+        self.segment = place.segment(claim)
+        self.is_pointwise = self.segment.is_pointwise
+        self.measured: Ball | None = None
 
-    def ask_autograd(self) -> None:
-        segment = self.place.segment(self.claim)
+    def differentiate(self) -> None:
+        """Asks torch for its gradient; raises what torch raises."""
+        self.gradient = self._gradient(self.value)
 
-        def evaluate() -> Tensor:
-            return autograd.jacobian(segment, self.value, self.place.meaning())
+    def _gradient(self, value: Tensor) -> Tensor:
+        differentiate = autograd.slopes if self.is_pointwise else autograd.jacobian
+        return differentiate(self.segment, value, self.place.meaning())
 
-        self.autograd = rounding.measure(evaluate, evaluate())
+    def ask_autograd(self, truth: Ball) -> Ball:
+        """Autograd's gradient. Where it lies within the radius of a truth that is sharp enough, the
+        truth bounds its error; else what rounding may do to it is measured.
+        """
+        bounded = truth.bounding(rounding.to_array(self.gradient), self.required)
+        if bounded is not None:
+            return bounded
+        if self.measured is None:
+            disturb = rounding.repeated(lambda: self._gradient(self.value))
+            self.measured = rounding.measure(disturb, self.gradient)
+        return self.measured
 
     def ask_handwritten(self, formula: Written) -> Ball:
         """The formula's ball.
@@ -127,50 +128,62 @@ class _Check:
             EvaluationError, ShapeError: The formula has no value, or no derivative's shape.
         """
         segment = self.place.formula_segment(self.claim)
+        if self.is_pointwise and handwritten.is_pointwise(formula, segment):
 
-        def evaluate() -> Tensor:
-            meaning = self.place.meaning()
-            return handwritten.jacobian(self.claim, formula, segment, self.value, meaning)
+            def disturb(count: int, noise: Noise) -> Tensor:
+                meaning = self.place.disturbed(noise, count)
+                return handwritten.slopes(formula, segment, self.value.expand(count), meaning)
 
-        return rounding.measure(evaluate, evaluate())
+            return rounding.measure_beside(disturb, self.value.dtype)
 
-    def ask_numeric(self, effort: Effort) -> Ball:
-        """The truth; asked with full effort only where a quick look does not settle the claim."""
-        if effort not in self.truths:
-            segment = self.place.true_segment(self.claim)
-            self.truths[effort] = _numeric(segment, effort)
-        return self.truths[effort]
+        def jacobian() -> Tensor:
+            output, meaning = tuple(self.output.shape), self.place.meaning()
+            return handwritten.jacobian(formula, segment, self.value, output, meaning)
+
+        return rounding.measure(rounding.repeated(jacobian), jacobian())
 
     def judge(self, formula: Written | None) -> Fields:
-        answers = {"autograd": self.autograd}
+        written: dict[str, Ball] = {}
         if formula is not None:
             try:
-                answers = {"handwritten": self.ask_handwritten(formula), **answers}
+                written["handwritten"] = self.ask_handwritten(formula)
             except (EvaluationError, ShapeError) as error:
                 return self._unusable(formula, error)
         for effort in EFFORTS:
-            truth = self.ask_numeric(effort)
+            truth = self.truths.ask(self.claim, effort)
+            answers = {**written, "autograd": self.ask_autograd(truth)}
             judgement = self._judged(truth, answers)
             published = self._published(truth, answers, judgement)
             if {judgement.verdict, *(one.verdict for one in published)} == {"pass"}:
                 break
-        return self._fields(formula, truth, answers, judgement, published)
+        return conclude(
+            self.claim.quantity,
+            formula.line if formula else self.claim.line,
+            truth,
+            answers,
+            judgement,
+            published,
+            formula=formula.text if formula else "",
+            label=claim_label(self.claim, self.output.ndim),
+            dtype=self.place.dtype,
+            required=self.required,
+        )
 
     def _judged(self, truth: Ball, answers: Mapping[str, Ball]) -> Judgement:
-        judgement = judge(truth, answers, self._fallback_scale(), self.required)
+        scale = self.place.natural_scale(self.claim.output, self.claim.input)
+        judgement = judge(truth, answers, scale, self.required)
         if judgement.verdict != "inconclusive":
             return judgement
         # Perhaps it is a minimum, which the dtype misses by a rounding of the input.
         negligible = self._input_rounding()
-        return judge(truth, answers, self._fallback_scale(), self.required, negligible)
+        return judge(truth, answers, scale, self.required, negligible)
 
     def _input_rounding(self) -> float:
         """How far the largest entry of the derivative moves with the input's last digit."""
         limits = torch.full_like(self.value, torch.inf)
         moved = [torch.nextafter(self.value, limit) for limit in (limits, -limits)]
-        segment = self.place.segment(self.claim)
-        found = [autograd.jacobian(segment, value, self.place.meaning()) for value in moved]
-        moves = np.abs(np.stack([rounding.to_array(one) for one in found]) - self.autograd.midpoint)
+        found = [rounding.to_array(self._gradient(value)) for value in moved]
+        moves = np.abs(np.stack(found) - rounding.to_array(self.gradient))
         # Where a side is not finite it tells nothing: an edge makes no derivative zero.
         return float(np.max(moves, initial=0.0, where=np.isfinite(moves)))
 
@@ -180,10 +193,6 @@ class _Check:
         return _fields(
             self.claim, formula, verdict="fail", blame="handwritten", truth="numeric", notes=(note,)
         )
-
-    def _fallback_scale(self) -> float:
-        """max|A| / max(1, max|B|), the size of dA/dB where nothing else tells it."""
-        return _largest(self.output) / max(1.0, _largest(self.value))
 
     def _published(
         self, truth: Ball, answers: Mapping[str, Ball], judgement: Judgement
@@ -196,7 +205,7 @@ class _Check:
         if judgement.is_truth_alone:
             return []
         wrong = "handwritten" in judgement.blame
-        computed = answers.get("handwritten", self.autograd)
+        computed = answers.get("handwritten", answers["autograd"])
         return [
             judge_published(e, self.place, self._shaped, truth, computed, judgement.scale)
             for e in self.place.point.expectations
@@ -216,69 +225,6 @@ class _Check:
             raise ShapeError(f"not {output[0]} steps, a recurrence's values are listed by step")
         return torch.stack([as_jacobian(step, output[1:], input, meaning) for step in value])
 
-    def _fields(
-        self,
-        formula: Written | None,
-        truth: Ball,
-        answers: Mapping[str, Ball],
-        judgement: Judgement,
-        published: list[Published],
-    ) -> Fields:
-        verdicts = {judgement.verdict, *(one.verdict for one in published)}
-        verdict = next(v for v in WORST_FIRST if v in verdicts)
-        wrong = [one for one in published if one.verdict == "fail"]
-        shown = next((one.ball for one in [*wrong, *published] if one.ball is not None), None)
-        balls = {**answers, "numeric": truth}
-        worst, difference = judgement.worst_entry, judgement.difference
-        if shown is not None:
-            balls["expected"] = shown
-            if wrong and not judgement.blame:
-                worst = worst_of(truth, shown)
-                difference = truth.farthest(shown) / judgement.scale
-        blame = [*judgement.blame, *(["expected"] if wrong else [])]
-        if verdict == "inconclusive":
-            blame = ["function"] if truth.notes else []
-        where = {"line": wrong[0].line, "formula": ""} if blame == ["expected"] else {}
-        fields = _fields(
-            self.claim,
-            formula,
-            verdict=verdict,
-            blame=",".join(blame),
-            truth="numeric",
-            basis=truth.basis,
-            resolution=judgement.resolution,
-            required=self.required,
-            difference=difference,
-            entries=worst_entries(
-                claim_label(self.claim, self.output.ndim),
-                worst,
-                balls,
-                "numeric",
-                1 if verdict == "pass" else SHOWN,
-            ),
-            notes=(
-                *truth.notes,
-                *(one.note for one in published if one.note),
-                *advice(verdict, truth, answers, judgement, self.place.dtype, self.required),
-            ),
-        )
-        return {**fields, **where}
-
-
-def _numeric(segment: Segment, effort: Effort) -> Ball:
-    """The numeric Jacobian; what `detach` yields at the point is a constant around it too."""
-    at = segment.held[segment.start]
-    first = TorchMeaning(torch.float64, CPU)
-    with torch.no_grad():
-        segment.value(at, first)
-    replay = first.detached or None
-
-    def function(value: Tensor) -> Tensor:
-        result: Tensor = segment.value(value, TorchMeaning(torch.float64, CPU, replay))
-        return result
-
-    return numeric.jacobian(function, at, effort=effort)
-
 
 def _fields(claim: Claim, formula: Written | None, **fields: object) -> Fields:
     return {
@@ -287,7 +233,3 @@ def _fields(claim: Claim, formula: Written | None, **fields: object) -> Fields:
         "formula": formula.text if formula else "",
         **fields,
     }
-
-
-def _largest(tensor: Tensor) -> float:
-    return float(tensor.detach().to(torch.float64).abs().max()) if tensor.numel() else 0.0

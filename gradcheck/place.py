@@ -12,6 +12,7 @@ from gradcheck.casefile.case import Case, DType, Point
 from gradcheck.claims import Claim
 from gradcheck.errors import EvaluationError
 from gradcheck.functions import Environment, Segment
+from gradcheck.oracles.monte_carlo import Disturbed, Noise
 from gradcheck.torch_meaning import TorchMeaning
 
 TORCH_DTYPE = {
@@ -60,8 +61,17 @@ class Place:
             raise EvaluationError(f"`{name}` has several results: choose one, as in {name}[0]")
         return value
 
+    def natural_scale(self, output: str, input: str) -> float:
+        """max|A| / max(1, max|B|), the size of dA/dB where nothing else tells it."""
+        return _largest(self.value(output)) / max(1.0, _largest(self.value(input)))
+
     def meaning(self) -> TorchMeaning:
+        """What formulas mean here."""
         return TorchMeaning(TORCH_DTYPE[self.dtype], self.device)
+
+    def disturbed(self, noise: Noise, count: int) -> TorchMeaning:
+        """The same under noise, for so many samples of pointwise formulas."""
+        return Disturbed(noise, count, TORCH_DTYPE[self.dtype], self.device)
 
     def segment(self, claim: Claim) -> Segment:
         """From the claim's input to its output, in the check's dtype."""
@@ -71,10 +81,9 @@ class Place:
         """From the claim's input to all that its formulas read."""
         return Segment(claim.formula_steps, claim.input, claim.output, self.environment)
 
-    def true_segment(self, claim: Claim) -> Segment:
-        """The same in float64 on the CPU, at the values that the check's dtype holds."""
-        held = {name: _widened(value) for name, value in self.environment.items()}
-        return Segment(claim.steps, claim.input, claim.output, held)
+    def widened(self) -> Environment:
+        """The values that the check's dtype holds, in float64 on the CPU."""
+        return {name: _widened(value) for name, value in self.environment.items()}
 
 
 def _tensor(array: Any, dtype: torch.dtype, device: torch.device) -> Tensor:
@@ -82,7 +91,13 @@ def _tensor(array: Any, dtype: torch.dtype, device: torch.device) -> Tensor:
     return tensor.to(device, dtype if tensor.is_floating_point() else None)
 
 
+def _largest(tensor: Tensor) -> float:
+    return float(tensor.detach().to(torch.float64).abs().max()) if tensor.numel() else 0.0
+
+
 def _widened(value: Any) -> Any:
     if not isinstance(value, Tensor):
         return value
+    if value.dtype is torch.float64 and value.device == CPU:
+        return value.detach()
     return value.detach().to(CPU, torch.float64 if value.is_floating_point() else None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -15,6 +15,9 @@ from gradcheck.casefile.case import Case, DType, Expectation, Printed
 from gradcheck.errors import ShapeError
 from gradcheck.place import Place
 from gradcheck.verdict import Verdict, judge_expected
+
+_SUBNORMAL: Final = 1e-320
+"""What underflow makes of nothing is no digit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ def judge_published(
     `shaped` brings a published value into the truth's shape; `scale` is what the resolution is
     relative to.
     """
+    assert expectation.printed is not None
     try:
         ball = expected_ball(expectation.printed, shaped)
     except ShapeError as error:
@@ -57,10 +61,12 @@ def judge_published(
 
 def _unchecked_digits(truth: Ball, expected: Ball) -> str:
     """A note where a number is printed to more digits than the truth is known to."""
-    slack = 16 * np.finfo(np.float64).eps * np.abs(expected.midpoint)
+    slack = 64 * np.finfo(np.float64).eps * np.abs(expected.midpoint).max(initial=0.0) + _SUBNORMAL
     if not np.any(truth.radius > expected.radius + slack):
         return ""
     widest = float(np.max(truth.radius, initial=0.0))
+    if not np.isfinite(widest):
+        return ""
     return f"the published digits below {widest:.1e} were not checked"
 
 

@@ -19,6 +19,10 @@ from gradcheck.language.word import Parameter, Word
 from gradcheck.torch_words import as_index, pick
 
 MAX_DIMENSIONS: Final = 64
+SMALL: Final = 2**8
+"""Elements of a value, three of which are always within the budget together."""
+_COUNTED: Final = ("tensor", "operand")
+"""Kinds of argument that are values in the dtype of the check."""
 _LARGEST: Final = 2**62
 """Of whole numbers in settings: torch adds to them."""
 
@@ -48,17 +52,20 @@ class TorchMeaning:
         function = _function(word)
         if word.signature is None:
             return function
-        positional = _positional(word, len(arguments))
-        values = [self._value(*pair) for pair in zip(positional, arguments, strict=True)]
-        named = {
-            name: self._value(_parameters(word)[name], value)
-            for name, value in keywords.items()
-            if value is not None
-        }
+        if not keywords and _is_operand_like(word) and self._are_small(arguments):
+            return function(*arguments)
+        values = [
+            self._value(parameter, value)
+            for parameter, value in zip(_positional(word, len(arguments)), arguments, strict=True)
+        ]
+        named: dict[str, Any] = {}
+        for name, value in keywords.items():
+            if value is not None:
+                named[name] = self._value(_parameters(word)[name], value)
         if word.creates:
             named |= {"dtype": self.dtype, "device": self.device}
         elif not budget.is_surely_within(
-            [*values, *named.values()], broadcast=word.name in BROADCASTING
+            [*values, *named.values()] if named else values, broadcast=word.name in BROADCASTING
         ):
             budget.dry_run(function, *values, **named)
         if word.name == "detach":
@@ -67,6 +74,18 @@ class TorchMeaning:
             return _held(function(*values, **named))
         except ZeroDivisionError:
             raise ValueError("division by zero") from None
+
+    def _are_small(self, arguments: Sequence[Any]) -> bool:
+        """Whether these are values as torch wants them, and far within the budget together."""
+        tensors = 0
+        for argument in arguments:
+            if isinstance(argument, Tensor):
+                if argument.dtype is not self.dtype or argument.numel() > SMALL:
+                    return False
+                tensors += 1
+            elif type(argument) is not int and type(argument) is not float:
+                return False
+        return tensors > 0
 
     def index(self, value: Any, items: tuple[Any, ...]) -> Any:
         if isinstance(value, tuple):
@@ -108,6 +127,8 @@ class TorchMeaning:
         Masks and indices are counted with in the dtype of the check.
         """
         kind = parameter.kind
+        if kind in _COUNTED and isinstance(value, Tensor) and value.dtype is self.dtype:
+            return value
         if kind == "raw":
             return self._raw(value)
         if kind == "list":
@@ -151,6 +172,15 @@ def _function(word: Word) -> Any:
     if module.startswith("torch."):
         return functools.reduce(getattr, [*module.split(".")[1:], name], torch)
     return getattr(importlib.import_module(module), name)
+
+
+@functools.cache
+def _is_operand_like(word: Word) -> bool:
+    """Whether the word broadcasts and takes numbers as well as it takes values."""
+    kinds = {parameter.kind for parameter in word.parameters}
+    if word.name == "detach":
+        return False
+    return word.name in BROADCASTING and (kinds == {"operand"} or len(word.parameters) == 1)
 
 
 @functools.cache

@@ -13,11 +13,13 @@ from itertools import combinations
 from typing import Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gradcheck.ball import Array, Ball, Basis
 
 Verdict = Literal["pass", "inconclusive", "fail"]
 Entry = tuple[int, ...]
+Flags = NDArray[np.bool_]
 
 ALLOWANCE: Final[dict[Basis, float]] = {"proven": 1.0, "bounded": 2.0, "estimated": 10.0}
 """How many radii an answer may be off before it is wrong; in between, nothing is decided."""
@@ -52,7 +54,9 @@ def judge(
     resolution: float,
     negligible: float = 0.0,
 ) -> Judgement:
-    """Holds every answer against the truth, entry by entry; all balls have one shape.
+    """Holds every answer, of which there is one at least, against the truth, entry by entry.
+
+    All balls have one shape.
 
     `resolution` is the relative error that the check must be able to notice. It is relative to
     the largest |entry| of all that is known not to be zero; where none is above `negligible`, to
@@ -62,28 +66,28 @@ def judge(
     passes within both radii, if those are small enough: an answer that is off by more than twice
     their sum cannot overlap the truth, so that is the resolution achieved.
     """
-    joint = {name: truth.radius + answer.radius for name, answer in answers.items()}
-    distance = {name: truth.distance(answer) for name, answer in answers.items()}
-    widest = max((_largest(radius) for radius in joint.values()), default=_largest(truth.radius))
-    scale = _scale(truth, answers, fallback_scale, negligible)
-    achieved = 2 * widest / scale
-    wrong = {
-        name: distance[name]
-        > TRUTH_ALLOWANCE * truth.radius + ALLOWANCE[answer.basis] * answer.radius
-        for name, answer in answers.items()
-    }
-    apart = {name: distance[name] > joint[name] for name in answers}
-    blame = tuple(name for name in answers if wrong[name].any())
+    balls = answers.values()
+    midpoint, radius = np.array([b.midpoint for b in balls]), np.array([b.radius for b in balls])
+    allowance = np.array([ALLOWANCE[b.basis] for b in balls]).reshape(-1, *[1] * truth.radius.ndim)
+    distance, joint = truth.distance_to(midpoint), truth.radius + radius
+    allowed = TRUTH_ALLOWANCE * truth.radius + allowance * radius
+    known = max(truth.largest(), Ball(midpoint, radius, "estimated").largest())
+    scale = _scale(known, fallback_scale, negligible)
+    achieved = 2 * _largest(joint) / scale
+    wrong, apart = distance > allowed, distance > joint
+    blame: tuple[str, ...] = ()
+    if wrong.any():
+        blame = tuple(name for name, entries in zip(answers, wrong, strict=True) if entries.any())
     alone = truth.basis == "estimated" and len(blame) == len(answers) > 1 and _agree(answers)
     blame = () if alone else blame
-    undecided = any(entries.any() for entries in apart.values()) or achieved > resolution
+    undecided = apart.any() or achieved > resolution
     return Judgement(
         "fail" if blame else "inconclusive" if undecided else "pass",
         blame,
         achieved,
-        max((_largest(d) for d in distance.values()), default=0.0) / scale,
+        _largest(distance) / scale,
         scale,
-        _worst_entry([wrong, apart], distance, joint),
+        _worst_entry(wrong, apart, distance, joint),
         alone,
     )
 
@@ -108,13 +112,10 @@ def worst_of(truth: Ball, answer: Ball) -> Entry | None:
     return _argmax(truth.distance(answer))
 
 
-def _scale(
-    truth: Ball, answers: Mapping[str, Ball], fallback_scale: float, negligible: float
-) -> float:
+def _scale(known: float, fallback_scale: float, negligible: float) -> float:
     """The largest |entry| that anybody knows not to be zero; where there is none, the fallback."""
-    largest = max(ball.largest() for ball in (truth, *answers.values()))
-    if largest > negligible:
-        return largest
+    if known > negligible:
+        return known
     return fallback_scale if 0 < fallback_scale < np.inf else 1.0
 
 
@@ -125,24 +126,24 @@ def _agree(answers: Mapping[str, Ball]) -> bool:
     )
 
 
-def _worst_entry(
-    decisions: list[dict[str, np.ndarray[tuple[int, ...], np.dtype[np.bool_]]]],
-    distance: Mapping[str, Array],
-    joint: Mapping[str, Array],
-) -> Entry | None:
-    """The largest distance among the wrong entries, else among those apart, else the blurriest."""
-    for decision in decisions:
-        far = [np.where(decision[name], distance[name], -1.0) for name in decision]
-        if any(entries.any() for entries in decision.values()):
-            return _argmax(np.max(far, axis=0))
-    return _argmax(np.max(list(joint.values()), axis=0)) if joint else None
+def _worst_entry(wrong: Flags, apart: Flags, distance: Array, joint: Array) -> Entry | None:
+    """The largest distance among the wrong entries, else among those apart, else the blurriest.
+
+    Arrays are (answers, entries...).
+    """
+    for decision in (wrong, apart):
+        if decision.any():
+            return _argmax(np.where(decision, distance, -1.0).max(axis=0))
+    return _argmax(joint.max(axis=0))
 
 
 def _largest(values: Array) -> float:
-    return float(np.max(values, initial=0.0))
+    return float(values.max(initial=0.0))
 
 
 def _argmax(values: Array) -> Entry | None:
     if values.size == 0:
         return None
+    if values.ndim == 0:
+        return ()
     return tuple(int(i) for i in np.unravel_index(int(np.argmax(values)), values.shape))

@@ -59,3 +59,22 @@ def test_a_non_finite_value_is_within_any_distance_of_itself_and_none_of_others(
     assert ball(value).is_within(np.array([distance]), ball(value))
     assert not ball(value).is_within(np.array([distance]), ball(1.0))
     assert not ball(1.0).is_within(np.array([distance]), ball(value))
+
+
+def test_a_sharp_ball_bounds_the_error_of_what_lies_inside_of_it():
+    truth = Ball(np.array([1.0, 2.0]), np.array([1e-9, 1e-9]), "estimated")
+    inside = np.array([1 + 5e-10, 2.0])
+    bounded = truth.bounding(inside, 1e-6)
+    assert bounded is not None
+    assert (bounded.basis, bounded.midpoint.tolist()) == ("estimated", inside.tolist())
+    np.testing.assert_allclose(bounded.radius, [1.5e-9, 1e-9], rtol=1e-6)
+    assert truth.bounding(inside, 1e-9) is None  # not sharp enough for that
+    assert truth.bounding(np.array([1 + 2e-9, 2.0]), 1e-6) is None  # outside
+    assert truth.bounding(np.array([1.0, np.nan]), 1e-6) is None
+    unknown = Ball(np.array([0.0]), np.array([np.inf]), "estimated")
+    assert unknown.bounding(np.array([3.0]), 1.0) is None
+
+
+def test_nothing_is_bounded_where_all_may_be_zero():
+    truth = Ball(np.array([0.0]), np.array([1e-12]), "estimated")
+    assert truth.bounding(np.array([0.0]), 1e-6) is None

@@ -14,7 +14,7 @@ from gradcheck.errors import EvaluationError, ExpressionError, GradcheckError
 from gradcheck.language.expression import Definition
 from gradcheck.language.parser import parse
 from gradcheck.language.vocabulary import WORDS
-from gradcheck.oracles.rounding import MonteCarlo
+from gradcheck.oracles.monte_carlo import MonteCarlo, Noise
 from gradcheck.torch_meaning import TorchMeaning
 
 CPU = torch.device("cpu")
@@ -360,7 +360,7 @@ def test_lists_of_lists_of_lists_stay_within_the_budget():
 
 def test_a_dry_run_ignores_other_modes():
     vector = torch.ones(5000, dtype=D)
-    with MonteCarlo(2.0**-53, 0):
+    with MonteCarlo(Noise(2.0**-53, 0)):
         total = evaluate("sum(x*x) + sum(zeros(2))", {"x": vector})
     assert total.item() == pytest.approx(5000)
 

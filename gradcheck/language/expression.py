@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from gradcheck.errors import EvaluationError
+from gradcheck.language.vocabulary import POINTWISE
 from gradcheck.language.word import Word
 
 
@@ -120,7 +121,8 @@ class Expression:
 
     `names` are the names it reads, in order of appearance; `cost` is the number of operations
     that one evaluation takes and `depth` how deep they nest, those of the definitions it uses
-    included.
+    included. `is_pointwise` where every word works entry by entry: of numbers it makes a number, of
+    numbers stacked along a dimension the results stacked along it.
     """
 
     text: str
@@ -130,20 +132,15 @@ class Expression:
     names: tuple[str, ...] = field(init=False)
     cost: int = field(init=False)
     depth: int = field(init=False)
+    is_pointwise: bool = field(init=False)
 
     def __post_init__(self) -> None:
         names: dict[str, None] = {}
-        cost = 0
-        for node in walk(self.tree):
-            if isinstance(node, Name):
-                names[node.name] = None
-            elif isinstance(node, Use):
-                cost += node.definition.cost
-            elif isinstance(node, (Call, Index)):
-                cost += 1
+        measure = _measured(self.tree, names)
         object.__setattr__(self, "names", tuple(names))
-        object.__setattr__(self, "cost", cost)
-        object.__setattr__(self, "depth", _depth(self.tree))
+        object.__setattr__(self, "cost", measure.cost)
+        object.__setattr__(self, "depth", measure.depth)
+        object.__setattr__(self, "is_pointwise", measure.is_pointwise)
 
     def evaluate(self, scope: Scope, meaning: Meaning) -> Any:
         """The value at `scope`.
@@ -186,6 +183,10 @@ class Definition:
     def depth(self) -> int:
         return max(expression.depth for _, expression in self.steps)
 
+    @property
+    def is_pointwise(self) -> bool:
+        return all(expression.is_pointwise for _, expression in self.steps)
+
     def apply(self, arguments: Sequence[Any], meaning: Meaning) -> Any:
         scope = dict(zip(self.parameters, arguments, strict=True))
         for name, expression in self.steps:
@@ -216,10 +217,50 @@ def children(node: Node) -> tuple[Node, ...]:
     return ()
 
 
-def _depth(node: Node) -> int:
-    below = [_depth(child) for child in children(node)]
-    inside = node.definition.depth if isinstance(node, Use) else 0
-    return 1 + max(inside, *below, 0)
+class _Measure(NamedTuple):
+    """What an `Expression` says of its tree."""
+
+    cost: int
+    depth: int
+    is_pointwise: bool
+
+
+_LEAF: Final = _Measure(0, 1, True)
+
+
+def _measured(node: Node, names: dict[str, None]) -> _Measure:
+    """The measure of a tree, whose names are added to `names` in the order of the text."""
+    kind = type(node)
+    if kind is Name:
+        names[node.name] = None  # type: ignore[union-attr]
+        return _LEAF
+    if kind is Number or kind is Literal:
+        return _LEAF
+    cost, depth, pointwise = _own(node)
+    for child in children(node):
+        below = _measured(child, names)
+        cost += below.cost
+        depth = max(depth, below.depth)
+        pointwise = pointwise and below.is_pointwise
+    return _Measure(cost, 1 + depth, pointwise)
+
+
+def _own(node: Node) -> _Measure:
+    """What a node with others below it adds to their measures."""
+    if isinstance(node, Call):
+        return _Measure(1, 0, node.word.name in POINTWISE and _are_plain(node))
+    if isinstance(node, Use):
+        definition = node.definition
+        return _Measure(definition.cost, definition.depth, definition.is_pointwise)
+    return _Measure(int(isinstance(node, Index)), 0, False)
+
+
+def _are_plain(node: Call) -> bool:
+    """Whether no setting of a word is a value, of which a word takes one."""
+    settings = {p.name for p in node.word.parameters if not p.is_value} if node.keywords else ()
+    return all(
+        isinstance(value, (Number, Literal)) for name, value in node.keywords if name in settings
+    )
 
 
 def _evaluate(node: Node, scope: Scope, meaning: Meaning) -> Any:
@@ -270,19 +311,35 @@ def _settled(node: Node, scope: Scope, meaning: Meaning) -> Any:
 
 
 def _call(node: Call, scope: Scope, meaning: Meaning) -> Any:
-    arguments = [_evaluate(argument, scope, meaning) for argument in node.arguments]
+    arguments = []
+    for argument in node.arguments:
+        # What most arguments are is dealt with here: this is where evaluation spends its time.
+        if type(argument) is Call:
+            arguments.append(_call(argument, scope, meaning))
+        elif type(argument) is Name and argument.name in scope:
+            arguments.append(scope[argument.name])
+        else:
+            arguments.append(_evaluate(argument, scope, meaning))
     keywords = {name: _evaluate(value, scope, meaning) for name, value in node.keywords}
-    return _blamed(node, meaning.call, node.word, arguments, keywords)
+    try:
+        return meaning.call(node.word, arguments, keywords)
+    except Exception as error:
+        raise _located(error, node) from error
 
 
 def _blamed(node: Node, function: Callable[..., Any], *arguments: Any) -> Any:
     """function(*arguments); whatever it raises becomes an `EvaluationError` at the node."""
     try:
         return function(*arguments)
-    except EvaluationError as error:
-        if error.expression is None and not error.end:
-            error.start, error.end = node.start, node.end
-        raise
     except Exception as error:
+        raise _located(error, node) from error
+
+
+def _located(error: Exception, node: Node) -> EvaluationError:
+    """The error as one of an evaluation, with the place in the formula if it has none yet."""
+    if not isinstance(error, EvaluationError):
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise EvaluationError(lines[0].rstrip("."), node.start, node.end) from error
+        return EvaluationError(lines[0].rstrip("."), node.start, node.end)
+    if error.expression is None and not error.end:
+        error.start, error.end = node.start, node.end
+    return error

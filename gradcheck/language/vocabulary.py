@@ -233,6 +233,9 @@ TOPICS: Final = {
 BROADCASTING: Final = frozenset(word.name for word in (*ARITHMETIC, *ELEMENTWISE))
 """Words whose result has the shape that their arguments broadcast to."""
 
+POINTWISE: Final = BROADCASTING | {"pi", "e", "zeros_like", "ones_like", "full_like"}
+"""Words that work entry by entry."""
+
 WORDS: Final = {word.name: word for words in TOPICS.values() for word in words}
 
 SYNONYMS: Final = {

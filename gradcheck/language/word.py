@@ -27,7 +27,7 @@ class Parameter(NamedTuple):
         return self.kind in ("tensor", "operand", "raw", "list")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Word:
     """A word: its name, its arguments, one line of documentation and the function it means.
 

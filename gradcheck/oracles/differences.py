@@ -6,8 +6,9 @@ A step of 0 marks a level that an input does not use; it and values that are not
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+import math
+from functools import lru_cache
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ NOISE_LEVELS: Final = 4
 """The finest levels, where any curvature is far below the noise."""
 
 _EPSILON: Final = float(np.finfo(np.float64).eps)
-SMALLEST: Final = float(np.finfo(np.float64).smallest_subnormal)
+SMALLEST: Final = math.ulp(0.0)
 """What a value that underflows is off by, at least."""
 _QUICK: Final = np.array([*range(2, 18, 2), 44, 46, 47, 48])[:, None]
 _FULL: Final = np.array([*range(0, 50, 2), 49, 50, 52])[:, None]
@@ -29,21 +30,43 @@ _UNEVEN: Final = np.array([1.375, 0.90625, 1.15625, 0.84375])[:, None]
 """Factors of the finest steps: at powers of two alone every level may round f the same way."""
 _TINY: Final = 2.0**-26  # an |x| below it is hardly the scale of f
 _MOST_CLIMBS: Final = 32
+_TINY_EXPONENT: Final = -25  # of its frexp
+_FAR: Final = 1000  # an exponent that far below the largest: nothing near overflows
+_FEW: Final = 64  # inputs
 _CLOSE: Final = 2.0**-10  # of the scale: wider steps see the function's own oscillations
 _ROUNDING: Final = 2.0**-24
 """A deviation below this part of |f| is taken for rounding, if it behaves like that."""
+_STAYS: Final = 3  # levels at least
 _ABRUPT: Final = 2.0**-8
 """A fall from one level to the next that is too steep for a smooth function, whose is 2⁻⁴."""
 
 
-@np.errstate(over="ignore")
-def ladder(x: Array, effort: Effort) -> Array:
+def ladder(x: Array, effort: Effort) -> tuple[Array, Array]:
     """Steps for the inputs `x` (n,) in powers of two, as (levels, n); 0 where there is none.
 
-    They start at s = 4·2^⌊log₂|x|⌋ (4 at x = 0) and fall by 4 a level: "quick" takes eight and
-    four tiny ones; "full" goes down to 4 ulp of x and, for |x| < 1, climbs from s up to 4, since x
-    itself may be the wrong scale. At a tiny x that is too likely for "quick" to leave it out.
+    They start at the scale s = 4·2^⌊log₂|x|⌋ (4 at x = 0), (n,), which comes second, and fall by 4
+    a level: "quick" takes eight and four tiny ones; "full" goes down to 4 ulp of x and, for |x| <
+    1, climbs from s up to 4, since x itself may be the wrong scale. At a tiny x that is too likely
+    for "quick" to leave it out.
     """
+    if effort == "quick" and 0 < len(x) <= _FEW:
+        exponents = [math.frexp(value)[1] if value else 1 for value in x.tolist()]
+        if all(_TINY_EXPONENT < exponent < _FAR for exponent in exponents):
+            return _kept(tuple(exponents))
+    return _ladder(x, effort)
+
+
+@lru_cache(maxsize=256)
+def _kept(exponents: tuple[int, ...]) -> tuple[Array, Array]:
+    """The quick ladder of inputs with these exponents, for the next inputs like them."""
+    steps, scale = _ladder(np.ldexp(0.5, exponents), "quick")
+    steps.setflags(write=False)
+    scale.setflags(write=False)
+    return steps, scale
+
+
+@np.errstate(over="ignore")
+def _ladder(x: Array, effort: Effort) -> tuple[Array, Array]:
     binade = _binade(x)
     quick = effort == "quick" and not ((x != 0) & (np.abs(x) < _TINY)).any()
     exponents = binade + 2 - (_QUICK if quick else _FULL)
@@ -53,12 +76,7 @@ def ladder(x: Array, effort: Effort) -> Array:
     steps[-NOISE_LEVELS:] *= _UNEVEN
     # The difference of two points must not overflow.
     usable = (exponents <= 1020) & np.isfinite(x + steps) & np.isfinite(x - steps)
-    return np.where(usable, steps, 0.0)
-
-
-def scale(x: Array) -> Array:
-    """s = 4·2^⌊log₂|x|⌋, and 4 at x = 0."""
-    return np.ldexp(4.0, _binade(x))
+    return np.where(usable, steps, 0.0), np.ldexp(4.0, binade)
 
 
 def _binade(x: Array) -> NDArray[np.int64]:
@@ -74,8 +92,7 @@ def _climb(binade: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.where(climbed - stride < distance, np.minimum(binade + climbed, 0) + 2, 9999)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Samples:
+class Samples(NamedTuple):
     """The steps and the values f(x + h), f(x − h), (levels, entries), and f(x), (entries,).
 
     `step` is the realised one, ((x + h) − (x − h))/2; `scale` is the s of each entry's ladder. The
@@ -92,12 +109,12 @@ class Samples:
     rounding: Array
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Differences:
+class Differences(NamedTuple):
     """What is read from samples, level by level.
 
     `slope` is (f(x + h) − f(x − h))/2h, `second` is |f(x + h) + f(x − h) − 2f(x)|, `magnitude` the
     largest of the three |f|, and `noise` what a value of f can be off at the finest scale.
+    `is_finite` where every value that was used is.
     """
 
     step: Array
@@ -106,19 +123,23 @@ class Differences:
     second: Array
     magnitude: Array
     noise: Array
+    is_finite: bool
 
 
 def differences(samples: Samples) -> Differences:
     """The differences of `samples`; a level with a value that is not finite drops out."""
     after, before, centre = samples.forward, samples.backward, samples.centre
     slope = (after - before) / (2 * samples.step)
-    slope[~np.isfinite(slope)] = np.nan
+    finite = np.isfinite(slope)
+    is_finite = bool(finite.all())
+    if not is_finite:
+        slope[~finite] = np.nan
     second = np.abs((after - centre) + (before - centre))
     magnitude = np.maximum(np.maximum(np.abs(after), np.abs(before)), np.abs(centre))
     shown = _at_the_finest(slope, second, samples.step, _ROUNDING * np.fmax.reduce(magnitude))
     shown = np.fmax(_pooled(shown, samples.outputs), samples.rounding)
     noise = np.fmax(np.fmax(_EPSILON * magnitude, SMALLEST), shown)
-    return Differences(samples.step, samples.scale, slope, second, magnitude, noise)
+    return Differences(samples.step, samples.scale, slope, second, magnitude, noise, is_finite)
 
 
 def _pooled(shown: Array, outputs: int) -> Array:
@@ -132,6 +153,8 @@ def _pooled(shown: Array, outputs: int) -> Array:
 
 def over_inputs(entries: Array, outputs: int) -> Array:
     """The largest over the inputs, for each entry of the same output."""
+    if len(entries) == outputs:
+        return entries
     by_input = entries.reshape(-1, outputs)
     return np.tile(np.fmax.reduce(by_input), len(by_input))
 
@@ -161,8 +184,12 @@ def plateau(found: Differences) -> Array:
     second, close = found.second[1:], found.step[1:] <= found.scale * _CLOSE
     stays = close & (second >= found.second[:-1] / 2) & (second > 0)
     stays &= second <= _ROUNDING * found.magnitude[1:]
+    if np.count_nonzero(stays) < _STAYS:
+        return np.zeros(second.shape[1])
     height: Array = np.max(second, axis=0, where=stays, initial=0.0)
-    rounding = (np.count_nonzero(stays, axis=0) >= 3) & _vanishes(second, found.step[1:], height)
+    rounding = (np.count_nonzero(stays, axis=0) >= _STAYS) & _vanishes(
+        second, found.step[1:], height
+    )
     return np.where(rounding, height, 0.0)
 
 

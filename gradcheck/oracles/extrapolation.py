@@ -5,8 +5,8 @@ Arrays are (levels, entries), as in `differences`; NaN marks a value that does n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+import functools
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from gradcheck.ball import Array
 from gradcheck.oracles.differences import Differences, Flags, plateau
 
 COLUMNS: Final = 6
+_ROUNDING: Final = 4 * float(np.finfo(np.float64).eps)
+"""Of a value: what its own few operations may lose."""
 _RIPPLE: Final = 2.0**-5
 """A deviation below this part of |f| may be rounding: then both readings stay possible."""
 _ROUGH: Final = 2.0**-14
@@ -22,8 +24,7 @@ _CONTRADICTION: Final = 2
 """Times the sum of two bounds: the truncation of a wide step is a little above its own bound."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Candidates:
+class Candidates(NamedTuple):
     """Derivatives and bounds on their errors; 0 ± inf where there is none."""
 
     value: Array
@@ -37,44 +38,70 @@ def extrapolate(found: Differences) -> Candidates:
     A sharp candidate of wide steps alone proves nothing: sin(2πn x) is constant at integer steps.
     """
     error = np.fmax(found.noise, plateau(found)) / found.step
-    level = neville(found.slope, error, found.step)
+    level = neville(found.slope, error, found.step, found.is_finite)
     trusted = np.where(_uncontradicted(level), level.bound, np.inf)
     chosen = np.argmin(trusted, axis=0), np.arange(trusted.shape[1])
     return _widened(Candidates(level.value[chosen], trusted[chosen]), level, found)
 
 
-def neville(slope: Array, error: Array, step: Array) -> Candidates:
+def neville(slope: Array, error: Array, step: Array, is_finite: bool = False) -> Candidates:
     """Each level's best candidate over the columns of Neville's scheme in h².
 
     A candidate's bound is the largest of its differences to both parents and to the next level's
-    value of the same column, plus twice its share of `error`, the levels' η/h.
+    value of the same column, plus twice its share of `error`, the levels' η/h. `is_finite` says
+    that every slope is.
     """
-    value = slope
-    best = _known(slope, _to_next(slope, error) + 2 * error)
-    for column in range(1, min(COLUMNS, len(slope))):
-        ratio = (step[:-column] / step[column:]) ** 2
-        finer, coarser = value[1:], value[:-1]
-        value = finer + (finer - coarser) / (ratio - 1)
-        error = (ratio * error[1:] + error[:-1]) / (ratio - 1)
-        apart = np.maximum(np.abs(value - finer), np.abs(value - coarser))
-        bound = np.maximum(apart, _to_next(value, error)) + 2 * error
-        better = bound < best.bound[column:]
-        np.copyto(best.value[column:], value, where=better)
-        np.copyto(best.bound[column:], bound, where=better)
-    return best
+    value, share = _table(slope, error, step, is_finite)
+    apart = np.full_like(value, np.inf)  # the last level has nobody to confirm it
+    # The next level confirms no more than its own error allows.
+    apart[:, :-1] = np.abs(value[:, :-1] - value[:, 1:]) + share[:, 1:]
+    parents = apart[1:, 1:]
+    np.maximum(parents, np.abs(value[1:, 1:] - value[:-1, 1:]), out=parents)
+    np.maximum(parents, np.abs(value[1:, 1:] - value[:-1, :-1]), out=parents)
+    bound = apart + 2 * share
+    bound += _ROUNDING * np.abs(value)
+    bound[~np.isfinite(bound)] = np.inf
+    levels, entries = slope.shape
+    best = bound.argmin(axis=0), np.arange(levels)[:, None], np.arange(entries)
+    bound, value = bound[best], value[best]
+    return Candidates(np.where(bound < np.inf, value, 0.0), bound)
 
 
-def _to_next(value: Array, error: Array) -> Array:
-    """Distances to the next level's value, which confirms no more than its own error allows; inf
-    at the last, which has nobody to confirm it."""
-    distance = np.full_like(value, np.inf)
-    np.add(np.abs(value[:-1] - value[1:]), error[1:], out=distance[:-1])
-    return distance
+def _table(slope: Array, error: Array, step: Array, is_finite: bool) -> tuple[Array, Array]:
+    """The values of Neville's scheme and their errors, (columns, levels, entries).
+
+    Where the steps of all entries are in the same ratios, as they are but for very small inputs,
+    the scheme is the same linear combination of the levels for each: one product.
+    """
+    relative = step / step[0]
+    if is_finite and (relative == relative[:, :1]).all():
+        weights, sizes = _weights(relative[:, 0].tobytes())
+        return weights @ slope, sizes @ error
+    return _scheme(slope, step, np.subtract), _scheme(error, step, np.add)
 
 
-def _known(value: Array, bound: Array) -> Candidates:
-    known = np.isfinite(bound)
-    return Candidates(np.where(known, value, 0.0), np.where(known, bound, np.inf))
+@functools.lru_cache(maxsize=64)
+def _weights(relative_steps: bytes) -> tuple[Array, Array]:
+    """What the scheme makes of each level, (columns, levels, levels), and the sizes of that."""
+    step = np.frombuffer(relative_steps)[:, None]
+    weights = _scheme(np.eye(len(step)), step, np.subtract)
+    return weights, np.abs(weights)
+
+
+def _scheme(first: Array, step: Array, combine: np.ufunc) -> Array:
+    """Neville's scheme for step 0, (columns, levels, entries), from its first column.
+
+    A column combines a level with those before it; NaN where there are too few. With `np.add` it
+    is that of the errors, which add up.
+    """
+    columns = min(COLUMNS, len(first))
+    table = np.full((columns, *first.shape), np.nan)
+    table[0] = first
+    for c in range(1, columns):
+        ratio = (step[:-c] / step[c:]) ** 2
+        finer, coarser = table[c - 1, c:], table[c - 1, c - 1 : -1]
+        table[c, c:] = combine(finer * ratio, coarser) / (ratio - 1)
+    return table
 
 
 def _uncontradicted(level: Candidates) -> Flags:
@@ -94,9 +121,10 @@ def _widened(estimate: Candidates, level: Candidates, found: Differences) -> Can
     |f|, values alone cannot tell a fine ripple of f from rounding inside f: both stay possible.
     """
     apart = np.abs(level.value - estimate.value)
-    rival = (apart > _CONTRADICTION * (level.bound + estimate.bound)) & _confirmed(level)
+    rival = apart > _CONTRADICTION * (level.bound + estimate.bound)
     if not rival.any():
         return estimate
+    rival &= _confirmed(level)
     rival &= _plausible(found) & (_deviation(level.value, found) <= _RIPPLE * found.magnitude)
     bound = np.where(rival, level.bound, np.inf)
     sharpest = np.argmin(bound, axis=0), np.arange(bound.shape[1])

@@ -5,30 +5,45 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gradcheck.claims import Claim, RecurrentFormula, Written, as_jacobian
+from gradcheck.claims import RecurrentFormula, Written, as_jacobian
 from gradcheck.functions import Segment
 from gradcheck.language.expression import Meaning
 
 
 def jacobian(
-    claim: Claim, formula: Written, segment: Segment, value: Tensor, meaning: Meaning
+    formula: Written, segment: Segment, value: Tensor, output: tuple[int, ...], meaning: Meaning
 ) -> Tensor:
-    """What the formula says the Jacobian is: shape of the claim's output + shape of its input.
+    """What the formula says the Jacobian is: of shape `output`, the output's, + the input's.
 
-    `segment` runs through `claim.formula_steps`, `value` is the claim's input.
+    `segment` runs from the input, which has this value, through all that the formula reads.
 
     Raises:
         EvaluationError: The formula has no value here.
         ShapeError: Its value has no shape of a derivative.
     """
     environment = segment.run(value, meaning)
-    output, input = tuple(environment[claim.output].shape), tuple(value.shape)
+    input = tuple(value.shape)
     if isinstance(formula, RecurrentFormula):
         steps = formula.evaluate_steps(environment, meaning)
         jacobians = [as_jacobian(step, output[1:], input, meaning) for step in steps]
         return _counted(torch.stack(jacobians), value)
     written = formula.evaluate(environment, meaning)
     return _counted(as_jacobian(written, output, input, meaning), value)
+
+
+def is_pointwise(formula: Written, segment: Segment) -> bool:
+    """Whether the formula makes a number of numbers, as the segment through all it reads does."""
+    return formula.is_pointwise and segment.is_pointwise and segment.are_numbers(formula.reads)
+
+
+def slopes(formula: Written, segment: Segment, value: Tensor, meaning: Meaning) -> Tensor:
+    """What a pointwise formula says of each of the numbers in `value`, of its shape.
+
+    Raises:
+        EvaluationError: The formula has no value here.
+    """
+    written = meaning.tensor(formula.evaluate(segment.run(value, meaning), meaning))
+    return _counted(written, value).expand(value.shape)
 
 
 def _counted(jacobian: Tensor, like: Tensor) -> Tensor:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
@@ -14,18 +13,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gradcheck.ball import Array, Ball
-from gradcheck.oracles.differences import Effort, Samples, differences, ladder, scale
+from gradcheck.oracles.differences import Effort, Samples, differences, ladder
 from gradcheck.oracles.extrapolation import extrapolate
-from gradcheck.oracles.rounding import deviation, to_array
+from gradcheck.oracles.rounding import Disturb, deviation, deviation_beside, repeated, to_array
 from gradcheck.oracles.singularity import Kind, kinds, one_sided_slopes
 
 Function = Callable[[Tensor], Tensor]
 
-CHUNK_ELEMENTS: Final = 2**22
+CHUNK_ELEMENTS: Final = 2**20
 """The most elements, of inputs or of outputs, that a function is given in one batch."""
+
+_HALF_ULP: Final = float(np.finfo(np.float64).eps) / 2
 
 _WORDS: Final = {
     Kind.UNDEFINED: "not finite at this point",
+    Kind.ISOLATED: "not finite around this point",
     Kind.EDGE: "at the edge of the domain",
     Kind.JUMP: "a jump at this point",
     Kind.CUSP: "a cusp or a singularity at this point",
@@ -38,15 +40,17 @@ def jacobian(function: Function, point: Tensor, *, effort: Effort = "full") -> B
     """The Jacobian of `function` at `point`, of shape `function(point).shape + point.shape`.
 
     `function` maps one float64 tensor of the point's shape to one of any shape, and is
-    deterministic. "quick" evaluates 25 points an input, "full" up to 121. The radius estimates the
-    truncation error plus the measured rounding noise of the function; double it for a bound that
-    can be believed. It is infinite where there is no derivative, with a note that says why.
-    Raises what `function` raises.
+    deterministic; the first call is at the point itself. "quick" evaluates 25 points an input,
+    "full" up to 121. The radius estimates the truncation error plus the measured rounding noise of
+    the function; double it for a bound that can be believed. It is infinite where there is no
+    derivative, with a note that says why. Raises what `function` raises.
     """
     x = point.detach().cpu().numpy().astype(np.float64)
     with torch.no_grad(), np.errstate(all="ignore"):
         value = function(point.detach().clone())
-        output, rounding = tuple(value.shape), _rounding(function, point, value)
+        output = tuple(value.shape)
+        disturb = repeated(lambda: function(point.detach().clone()).reshape(-1))
+        rounding = _rounding(disturb, to_array(value).reshape(-1))
         batches = _samples(_Batched(function, point), x, rounding, effort)
         answer = _joined([_answer(samples) for samples in batches])
     return Ball(
@@ -57,14 +61,64 @@ def jacobian(function: Function, point: Tensor, *, effort: Effort = "full") -> B
     )
 
 
-def _rounding(function: Function, point: Tensor, value: Tensor) -> Array:
-    """What rounding inside the function moves its value by, (outputs,), by Monte-Carlo arithmetic.
+class Curve(NamedTuple):
+    """A number as a function of a number, looked at in one point.
+
+    `value` maps as many float64 numbers as it is given, (n,), to as many; in the first call the
+    first is the point. `disturb` evaluates it at the point under noise, but for the first time.
+    """
+
+    point: float
+    value: Callable[[Tensor], Tensor]
+    disturb: Disturb
+
+
+def slopes(curves: Sequence[Curve], *, effort: Effort = "full") -> list[Ball]:
+    """The derivative of each curve at its point, as `jacobian` would find it.
+
+    All are analysed together: several cost little more than one. Raises what a curve raises.
+    """
+    x = np.array([curve.point for curve in curves])
+    with torch.no_grad(), np.errstate(all="ignore"):
+        steps, scale = ladder(x, effort)
+        displaced = x + np.concatenate([steps, -steps])
+        points = torch.from_numpy(np.concatenate([x[None], displaced]).T.copy())
+        values = np.stack(
+            [curve.value(p).numpy() for curve, p in zip(curves, points, strict=True)], axis=1
+        )
+        rounding = [deviation_beside(curve.disturb, _HALF_ULP)[1] for curve in curves]
+        levels = len(steps)
+        answer = _answer(
+            Samples(
+                outputs=len(curves),  # by one input, as it were
+                step=(displaced[:levels] - displaced[levels:]) / 2,
+                scale=scale,
+                forward=values[1 : levels + 1],
+                backward=values[levels + 1 :],
+                centre=values[0],
+                rounding=np.array(rounding),
+            )
+        )
+    return [_ball(answer, entry) for entry in range(len(curves))]
+
+
+def _ball(answer: _Answer, entry: int) -> Ball:
+    """What is known of one entry, as a number."""
+    one = answer.midpoint[entry], answer.radius[entry]
+    notes: Iterable[str] = ()
+    if answer.kind[entry]:
+        here = slice(entry, entry + 1)
+        kind, before, after = answer.kind[here], answer.before[here], answer.after[here]
+        notes = _notes(_Answer(*one, kind, before, after), (), ())
+    return Ball(np.asarray(one[0]), np.asarray(one[1]), "estimated", tuple(notes))
+
+
+def _rounding(disturb: Disturb, value: Array) -> Array:
+    """What rounding inside a function moves its value by, entry by entry: Monte-Carlo arithmetic.
 
     Not finite where the function is not, or only just: no difference tells anything there.
     """
-    half_ulp = torch.finfo(torch.float64).eps / 2
-    at = to_array(value)
-    return deviation(lambda: function(point.detach().clone()), at, half_ulp, samples=2).reshape(-1)
+    return deviation(disturb, value, _HALF_ULP, samples=2)
 
 
 class _Batched:
@@ -113,38 +167,37 @@ class _Batched:
 def _samples(function: _Batched, x: Array, rounding: Array, effort: Effort) -> Iterator[Samples]:
     """The samples of as many inputs at a time as the memory budget allows; none if all is empty."""
     flat, outputs = x.reshape(-1), rounding.size
-    steps = ladder(flat, effort)
+    steps, scale = ladder(flat, effort)
     chunk = max(1, CHUNK_ELEMENTS // max(1, flat.size, outputs))
     inputs = max(1, chunk // (2 * len(steps) + 1))
     for start in range(0, flat.size if outputs else 0, inputs):
-        yield _sample(function, flat, steps[:, start : start + inputs], start, chunk, rounding)
+        entries = np.arange(start, min(start + inputs, flat.size))
+        step, values = _sample(function, flat, steps[:, entries], entries, chunk)
+        yield Samples(
+            outputs=outputs,
+            step=np.repeat(step, outputs, axis=1),
+            scale=np.repeat(scale[entries], outputs),
+            forward=values[1 : len(entries) * len(step) + 1].reshape(len(step), -1),
+            backward=values[len(entries) * len(step) + 1 :].reshape(len(step), -1),
+            centre=np.tile(values[0], len(entries)),
+            rounding=np.tile(rounding, len(entries)),
+        )
 
 
 def _sample(
-    function: _Batched, x: Array, steps: Array, start: int, chunk: int, rounding: Array
-) -> Samples:
-    """f at x and at x ± h for the inputs from `start` on, one batch."""
+    function: _Batched, x: Array, steps: Array, entries: NDArray[np.intp], chunk: int
+) -> tuple[Array, Array]:
+    """The realised steps, and f at x, at x + h and at x − h, (points, outputs), in one batch."""
     levels, inputs = steps.shape
-    entries = np.arange(start, start + inputs)
-    displaced = np.stack([x[entries] + steps, x[entries] - steps])
-    points = np.broadcast_to(x, (2, levels, inputs, x.size)).copy()
-    points[:, :, np.arange(inputs), entries] = displaced
-    values = function(np.concatenate([x[None], points.reshape(-1, x.size)]), chunk)
-    forward, backward = values[1:].reshape(2, levels, -1)
-    outputs = values.shape[1]
-    return Samples(
-        outputs=outputs,
-        step=np.repeat((displaced[0] - displaced[1]) / 2, outputs, axis=1),
-        scale=np.repeat(scale(x[entries]), outputs),
-        forward=forward,
-        backward=backward,
-        centre=np.tile(values[0], inputs),
-        rounding=np.tile(rounding, inputs),
-    )
+    displaced = x[entries] + np.concatenate([steps, -steps])
+    points = np.empty((1 + 2 * levels * inputs, x.size))
+    points[:] = x
+    moved = points[1:].reshape(2 * levels, inputs, x.size)
+    moved[:, np.arange(inputs), entries] = displaced
+    return (displaced[:levels] - displaced[levels:]) / 2, function(points, chunk)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Answer:
+class _Answer(NamedTuple):
     """What is known of each entry, (entries,): the outputs by the first input, the second, ...
 
     `before` and `after` are one-sided derivatives, given where there are kinks.
@@ -161,7 +214,7 @@ def _answer(samples: Samples) -> _Answer:
     found = differences(samples)
     estimate, kind = extrapolate(found), kinds(samples, found)
     radius = np.where(kind, np.inf, estimate.bound)
-    kinked = (kind == Kind.KINK).any()
+    kinked = (kind == Kind.KINK.value).any()
     before, after = one_sided_slopes(samples, found) if kinked else (radius, radius)
     return _Answer(estimate.value, radius, kind, before, after)
 
@@ -189,7 +242,7 @@ def _transposed(entries: Array, output: tuple[int, ...], point: tuple[int, ...])
 
 def _notes(answer: _Answer, output: tuple[int, ...], point: tuple[int, ...]) -> Iterator[str]:
     """A sentence for each kind met: where first, and at how many entries more."""
-    for kind in sorted(set(answer.kind[answer.kind != Kind.NONE].tolist())):
+    for kind in sorted(set(answer.kind.tolist()) - {Kind.NONE.value}):
         entries = np.flatnonzero(answer.kind == kind)
         first, others = int(entries[0]), len(entries) - 1
         sides = _sides(float(answer.before[first]), float(answer.after[first]))

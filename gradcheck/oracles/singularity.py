@@ -13,47 +13,68 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradcheck.ball import Array
-from gradcheck.oracles.differences import SMALLEST, Differences, Flags, Samples, over_inputs
+from gradcheck.oracles.differences import (
+    NOISE_LEVELS,
+    SMALLEST,
+    Differences,
+    Flags,
+    Samples,
+    over_inputs,
+)
 
 Indices = NDArray[np.intp]
 
 _ABOVE_NOISE: Final = 64
 _TOLERANCE: Final = 0.05  # of an exponent
+_STEEP: Final = 0.9  # an exponent of a rise below it: the tangent is vertical
 _CHAOS: Final = 2.0**-20  # of the largest |f|
-_RATIOS: Final = 3  # of adjacent levels, which must agree on the exponent
+_WINDOW: Final = np.arange(3)[:, None]  # of adjacent levels, whose exponents must agree
 
 
 class Kind(IntEnum):
-    """What keeps an entry from having a derivative."""
+    """In the order in which they are met: what keeps an entry from having a derivative."""
 
     NONE = 0
     UNDEFINED = 1
-    EDGE = 2
-    JUMP = 3
-    CUSP = 4
-    KINK = 5
-    NOISE = 6
+    ISOLATED = 2
+    EDGE = 3
+    JUMP = 4
+    CUSP = 5
+    KINK = 6
+    NOISE = 7
 
 
 def kinds(samples: Samples, found: Differences) -> NDArray[np.int64]:
     """The `Kind` of each entry, (entries,), as the finest steps above the noise show it."""
-    bend, last = _exponents(found.second, found)
-    rise, _ = _exponents(np.abs(found.slope) * found.step, found)
+    sizes = np.stack([found.second, np.abs(found.slope) * found.step])
+    (bend, rise), (last, _) = _exponents(sizes, found)
     largest = over_inputs(np.fmax.reduce(found.magnitude), samples.outputs)
+    noisy = found.noise[-1] > np.fmax(_CHAOS * largest, SMALLEST)
+    if found.is_finite and _falls(bend, rise) and not noisy.any():
+        return np.zeros(len(samples.centre), dtype=np.int64)
     met = {
         Kind.UNDEFINED: ~np.isfinite(samples.centre),
+        Kind.ISOLATED: _alone(samples),
         Kind.EDGE: _one_sided(samples),
         Kind.JUMP: _below(rise, _TOLERANCE),
-        Kind.CUSP: (_below(bend, 1 - _TOLERANCE) & (bend[0] > _TOLERANCE)) | _below(rise, 0.9),
+        Kind.CUSP: (_below(bend, 1 - _TOLERANCE) & (bend[0] > _TOLERANCE)) | _below(rise, _STEEP),
         Kind.KINK: (np.abs(bend - 1) <= _TOLERANCE).all(axis=0) & _persists(found, last),
-        Kind.NOISE: found.noise[-1] > np.fmax(_CHAOS * largest, SMALLEST),
+        Kind.NOISE: noisy,
     }
-    return np.select(list(met.values()), list(met), default=Kind.NONE)
+    found_kinds = np.zeros(len(samples.centre), dtype=np.int64)
+    for kind, entries in reversed(met.items()):
+        found_kinds[entries] = kind.value
+    return found_kinds
+
+
+def _falls(bend: Array, rise: Array) -> bool:
+    """Whether all entries are clearly smooth: then none can be of the other kinds."""
+    return bool((bend > 1 + _TOLERANCE).all() and (rise >= _STEEP).all())
 
 
 def one_sided_slopes(samples: Samples, found: Differences) -> tuple[Array, Array]:
     """The derivatives from below and from above, at the finest steps above the noise."""
-    _, last = _exponents(found.second, found)
+    _, (last,) = _exponents(found.second[None], found)
     before = (samples.centre - samples.backward) / samples.step
     after = (samples.forward - samples.centre) / samples.step
     return _at_zero(before, last), _at_zero(after, last)
@@ -65,19 +86,25 @@ def _at_zero(slope: Array, last: Indices) -> Array:
     return fine + (fine - wide) / 3
 
 
-def _exponents(size: Array, found: Differences) -> tuple[Array, Indices]:
-    """The last three exponents s in size ∝ h^s, (3, entries), and the level of the very last.
+def _exponents(sizes: Array, found: Differences) -> tuple[Array, Indices]:
+    """The last three exponents s in size ∝ h^s, and the level of the very last.
+
+    `sizes` are (kinds of size, levels, entries), the exponents (kinds, 3, entries), the levels
+    (kinds, entries).
 
     Last is the finest level whose size is above the noise, or would be if the size fell only as h:
     a kink seen from afar has vanished there. NaN where fewer levels are.
     """
     shrink = found.step[:-1] / found.step[1:]
-    exponent = np.log(size[:-1] / size[1:]) / np.log(shrink)
-    visible = np.maximum(size[1:], size[:-1] / shrink) > _ABOVE_NOISE * found.noise[1:]
-    last = len(visible) - 1 - np.argmax(visible[::-1], axis=0)
-    window = last - np.arange(_RATIOS)[:, None]
-    seen = (window >= 0) & visible.any(axis=0)
-    return np.where(seen, _at(exponent, np.maximum(window, 0)), np.nan), last + 1
+    wide, fine = sizes[:, :-1], sizes[:, 1:]
+    exponent = np.log(wide / fine) / np.log(shrink)
+    visible = np.maximum(fine, wide / shrink) > _ABOVE_NOISE * found.noise[1:]
+    last = len(shrink) - 1 - visible[:, ::-1].argmax(axis=1)
+    window = last[:, None] - _WINDOW
+    seen = (window >= 0) & visible.any(axis=1, keepdims=True)
+    kind, entry = np.arange(len(sizes))[:, None, None], np.arange(sizes.shape[2])
+    chosen = exponent[kind, np.maximum(window, 0), entry]
+    return np.where(seen, chosen, np.nan), last + 1
 
 
 def _at(array: Array, level: Indices) -> Array:
@@ -98,6 +125,15 @@ def _persists(found: Differences, last: Indices) -> Flags:
     bend = found.second / found.step
     shown: Flags = np.any(bend[-2:] >= _at(bend, last) / 4, axis=0)
     return shown
+
+
+def _alone(samples: Samples) -> Flags:
+    """Whether f is finite at none of the finest steps, on neither side."""
+    after, before = samples.forward[-NOISE_LEVELS:], samples.backward[-NOISE_LEVELS:]
+    used = samples.step[-NOISE_LEVELS:] > 0
+    finite = (np.isfinite(after) | np.isfinite(before)) & used
+    alone: Flags = np.any(used, axis=0) & ~np.any(finite, axis=0)
+    return alone
 
 
 def _one_sided(samples: Samples) -> Flags:

@@ -20,8 +20,9 @@ def answer(write):
         place = Place.at(case, case.points[0], dtype, "cpu")
         segment = place.formula_segment(claim)
         assert isinstance(segment, Segment)
-        value = place.environment[claim.input]
-        return jacobian(claim, claim.formulas[formula], segment, value, place.meaning())
+        value, output = place.environment[claim.input], place.environment[claim.output]
+        written, shape = claim.formulas[formula], tuple(output.shape)
+        return jacobian(written, segment, value, shape, place.meaning())
 
     return answer
 

@@ -16,11 +16,32 @@ from torch import Tensor
 from gradcheck.ball import Ball
 from gradcheck.oracles import numeric
 from gradcheck.oracles.differences import Effort
-from gradcheck.oracles.numeric import jacobian
+from gradcheck.oracles.monte_carlo import MonteCarlo, Noise
+from gradcheck.oracles.numeric import Curve, jacobian, slopes
 
 SEED = 20250611
 EFFORTS: tuple[Effort, ...] = ("quick", "full")
 Scalar = Callable[[Tensor], Tensor]
+
+
+def curve(function: Scalar, x: float) -> Curve:
+    """A function of numbers, as many as it is given, around a number."""
+    point = tensor(x)
+
+    def disturb(count: int, noise: Noise) -> Tensor:
+        with MonteCarlo(noise):
+            disturbed = function(point.expand(count - 1)).expand(count - 1)
+        return torch.cat([function(point[None]).expand(1), disturbed])
+
+    return Curve(x, lambda points: function(points).expand(points.shape), disturb)
+
+
+def slope(function: Scalar, point: Tensor, effort: Effort = "full") -> Ball:
+    return slopes([curve(function, point.item())], effort=effort)[0]
+
+
+METHODS = [jacobian, slope]
+"""Both ways to ask for the derivative of a number by a number."""
 
 
 def tensor(value: object) -> Tensor:
@@ -115,19 +136,30 @@ HARD: list[tuple[str, Scalar, float, Callable[[mpf], mpf]]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("effort", EFFORTS)
 @pytest.mark.parametrize(("name", "function", "x", "derivative"), ORDINARY + HARD)
 def test_bound_is_never_stated_wrongly(
-    name: str, function: Scalar, x: float, derivative: Callable[[mpf], mpf], effort: Effort
+    name: str,
+    function: Scalar,
+    x: float,
+    derivative: Callable[[mpf], mpf],
+    effort: Effort,
+    method: Callable[..., Ball],
 ) -> None:
-    assert holds(jacobian(function, tensor(x), effort=effort), digits(derivative, x))
+    assert holds(method(function, tensor(x), effort=effort), digits(derivative, x))
 
 
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(("name", "function", "x", "derivative"), ORDINARY)
 def test_full_effort_gives_eight_digits_of_ordinary_functions(
-    name: str, function: Scalar, x: float, derivative: Callable[[mpf], mpf]
+    name: str,
+    function: Scalar,
+    x: float,
+    derivative: Callable[[mpf], mpf],
+    method: Callable[..., Ball],
 ) -> None:
-    ball = jacobian(function, tensor(x))
+    ball = method(function, tensor(x))
     assert ball.notes == ()
     assert ball.basis == "estimated"
     assert float(ball.radius) <= 1e-8 * abs(float(digits(derivative, x)))
@@ -139,11 +171,14 @@ def test_fast_sine_and_cancelling_cosine_are_resolved_by_full_effort() -> None:
     assert float(cosine.radius) < 1e-8
 
 
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("effort", EFFORTS)
 @pytest.mark.parametrize("value", [0.0, 3.3, -1e300])
 @pytest.mark.parametrize("x", [0.0, 1.0, -2e-7, 1e300])
-def test_constant_has_derivative_zero(effort: Effort, value: float, x: float) -> None:
-    ball = jacobian(lambda x: torch.full_like(x, value), tensor(x), effort=effort)
+def test_constant_has_derivative_zero(
+    effort: Effort, value: float, x: float, method: Callable[..., Ball]
+) -> None:
+    ball = method(lambda x: torch.full_like(x, value), tensor(x), effort=effort)
     assert float(ball.midpoint) == 0
     assert float(ball.radius) <= 1e-14 * abs(value) / max(abs(x), 1e-7) + 1e-300
 
@@ -267,6 +302,40 @@ def test_random_compositions() -> None:
     assert not violations
     assert not kinked
     assert useful >= 0.9 * total
+
+
+@pytest.mark.parametrize("effort", EFFORTS)
+def test_random_compositions_looked_at_together(effort: Effort) -> None:
+    """Curves that share an analysis have nothing else to do with each other."""
+    seed = SEED + 1
+    print("seed", seed)
+    rng = random.Random(seed)
+    violations, useful, total = [], 0, 1500
+    with mp.workdps(50):
+        cases: list[tuple[Tree, float, mpf]] = []
+        while len(cases) < total:
+            cases += filter(None, [random_case(rng)])
+        for start in range(0, total, 25):
+            group = cases[start : start + 25]
+            curves = [curve(lambda x, tree=tree: in_torch(tree, x), x) for tree, x, _ in group]
+            balls = slopes(curves, effort=effort)
+            for (tree, x, truth), ball in zip(group, balls, strict=True):
+                useful += float(ball.radius) <= 1e-8 * (abs(float(truth)) or 1.0)
+                if not holds(ball, truth):
+                    violations.append((tree, x, float(truth), ball))
+    print(f"{len(violations)} violations, {useful / total:.1%} useful, of {total}")
+    assert not violations
+    assert useful >= (0.9 if effort == "full" else 0.5) * total
+
+
+def test_a_kinked_curve_leaves_its_neighbours_alone() -> None:
+    asked = [(torch.sin, 1.0), (torch.relu, 0.0), (torch.log, 0.0), (torch.exp, -2.0)]
+    balls = slopes([curve(function, x) for function, x in asked], effort="quick")
+    assert [ball.notes for ball in balls] == [(), (sided("0", "1"),), (UNDEFINED,), ()]
+    assert [bool(np.isinf(ball.radius)) for ball in balls] == [False, True, True, False]
+    assert holds(balls[0], digits(m.cos, 1.0))
+    assert holds(balls[3], digits(m.exp, -2.0))
+    assert all(ball.shape == () for ball in balls)
 
 
 # -- tensors -----------------------------------------------------------------------------------
@@ -484,16 +553,19 @@ SINGULAR: list[tuple[Scalar, float, str]] = [
     (torch.log, 0.0, UNDEFINED),
     (torch.reciprocal, 0.0, UNDEFINED),
     (lambda x: 1 / x**2, 0.0, UNDEFINED),
+    (lambda x: torch.pow(-1.0, x), 2.0, "not finite around this point"),
+    (lambda x: torch.pow(-2.0, x), 2.0, "not finite around this point"),
     (lambda x: torch.sin(torch.exp(x)), 41.0, "nothing but noise around this point"),
 ]
 
 
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("effort", EFFORTS)
 @pytest.mark.parametrize(("function", "x", "note"), SINGULAR)
 def test_singularity_has_no_bound_and_a_note(
-    function: Scalar, x: float, note: str, effort: Effort
+    function: Scalar, x: float, note: str, effort: Effort, method: Callable[..., Ball]
 ) -> None:
-    ball = jacobian(function, tensor(x), effort=effort)
+    ball = method(function, tensor(x), effort=effort)
     assert np.isinf(ball.radius)
     assert ball.notes == (note,)
 
@@ -516,12 +588,18 @@ SMOOTH: list[tuple[str, Scalar, float, float]] = [
 ]
 
 
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("effort", EFFORTS)
 @pytest.mark.parametrize(("name", "function", "x", "truth"), SMOOTH)
 def test_smooth_function_is_not_called_kinked(
-    name: str, function: Scalar, x: float, truth: float, effort: Effort
+    name: str,
+    function: Scalar,
+    x: float,
+    truth: float,
+    effort: Effort,
+    method: Callable[..., Ball],
 ) -> None:
-    ball = jacobian(function, tensor(x), effort=effort)
+    ball = method(function, tensor(x), effort=effort)
     assert ball.notes == ()
     assert holds(ball, truth)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from gradcheck.oracles.rounding import MonteCarlo, measure, to_array
+from gradcheck.oracles.rounding import measure, repeated, to_array
 
 SEED = 20240229
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
@@ -38,7 +38,7 @@ def composition(source, depth=4):
 
 
 def ball(evaluate, seed=0):
-    return measure(evaluate, evaluate(), seed)
+    return measure(repeated(evaluate), evaluate(), seed)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -99,40 +99,6 @@ def test_reductions_views_and_in_place_operations_are_covered(function, dtype):
     assert np.all(answer.radius <= 0.5 * np.abs(exact).max())
 
 
-def test_in_place_operations_are_moved():
-    with MonteCarlo(2.0**-10, 1):
-        x = torch.ones(8, dtype=torch.float64)
-        same = x
-        x.mul_(1.1)
-    assert same is x
-    assert len(set(x.tolist())) == 8
-
-
-def test_views_are_not_moved_and_stay_views():
-    x = torch.arange(6.0)
-    with MonteCarlo(2.0**-10, 1):
-        view = x.reshape(2, 3).T[1]
-    assert view.tolist() == [1, 4]
-    assert view._base is not None
-
-
-def test_moving_and_picking_is_exact():
-    x = torch.tensor([0.1, -0.3, 0.7])
-    with MonteCarlo(2.0**-10, 1):
-        assert torch.equal(torch.maximum(x, -x), torch.tensor([0.1, 0.3, 0.7]))
-        assert torch.equal(torch.stack([x, x])[1].flip(0), torch.tensor([0.7, -0.3, 0.1]))
-        assert torch.equal(torch.where(x > 0, x, 0), torch.tensor([0.1, 0, 0.7]))
-
-
-def test_arithmetic_on_whole_numbers_is_exact():
-    index = torch.arange(4.0)
-    with MonteCarlo(2.0**-10, 1):
-        assert (2 * index + 1 - index).tolist() == [1, 2, 3, 4]
-        assert (index * 0.1).tolist() != (torch.arange(4.0) * 0.1).tolist()
-        assert (index + 0.5).tolist() != [0.5, 1.5, 2.5, 3.5]
-        assert (torch.tensor([3e9]) + torch.tensor([1.0])).item() != 3e9  # above 2**24: rounds
-
-
 def test_an_answer_of_no_entries_has_no_radius():
     assert ball(lambda: torch.zeros(0, 3)).shape == (0, 3)
 
@@ -145,11 +111,12 @@ def test_an_answer_that_is_not_finite_is_itself(value):
 
 
 def test_a_disturbed_evaluation_that_overflows_has_no_radius():
-    x = torch.tensor([torch.finfo(torch.float32).max, 1.0])
-    answer = ball(lambda: x * torch.ones(2) / 2)
+    x = torch.full((65,), torch.finfo(torch.float32).max)
+    x[64] = 1.0
+    answer = ball(lambda: x * torch.ones(65) / 2)
     assert np.isfinite(answer.midpoint).all()
-    assert answer.radius[0] == np.inf
-    assert answer.radius[1] < 1e-5
+    assert np.count_nonzero(answer.radius[:64] == np.inf) > 8
+    assert answer.radius[64] < 1e-5
 
 
 def test_a_zero_has_the_smallest_subnormal_as_its_radius():
@@ -186,7 +153,7 @@ def test_the_mode_ends_also_after_an_exception():
         raise ArithmeticError("no value")
 
     with pytest.raises(ArithmeticError):
-        measure(raises, expected)
+        measure(repeated(raises), expected)
     assert not torch.equal(calls[0], expected)
     assert torch.equal(x.exp(), expected)
 

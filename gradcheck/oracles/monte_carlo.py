@@ -1,0 +1,224 @@
+"""Monte-Carlo arithmetic: every operation's result is moved a little, by a random amount.
+
+Rounding moves each result by at most half a unit in its last place. Moving each by a random
+amount of that size, and seeing how far the final answer moves, measures what rounding does to it
+(D. S. Parker, "Monte Carlo Arithmetic", UCLA CSD-970002, 1997).
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Literal
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map
+
+from gradcheck.language.word import Word
+from gradcheck.torch_meaning import TorchMeaning
+
+BLOCK: Final = 2**12
+"""Random amounts that are drawn together."""
+ROWS: Final = 2**9
+"""Rows of factors for samples side by side that are drawn together."""
+
+_NAMES: Final = (
+    "abs alias amax amin arange argmax argmin bernoulli cat clamp clamp_max clamp_min clone "
+    "constant_pad_nd copy copy_ detach diag_embed diagonal_backward empty empty_like "
+    "empty_strided expand eye fill fill_ flip floor floor_divide full full_like gather index "
+    "index_put index_select lift_fresh masked_fill maximum minimum neg new_empty "
+    "new_empty_strided new_full new_ones new_zeros ones ones_like positive relu repeat roll round "
+    "scalar_tensor scatter select_backward select_scatter sgn sign slice_backward stack "
+    "threshold_backward tril triu where zero_ zeros zeros_like _to_copy _local_scalar_dense unbind "
+    "split narrow_copy trunc ceil"
+)
+_EXACT: Final = frozenset(_NAMES.split())
+"""Operations, of torch and of the language, that move, pick or make numbers and round none."""
+
+_WHOLE: Final = frozenset({"add", "sub", "rsub", "mul"})
+"""Operations that are exact on whole numbers: an index that is computed must stay one."""
+
+
+class Noise:
+    """Random relative amounts of up to two half units (`unit`) in the last place.
+
+    A move has to be larger than what it stands for (half a unit), since it is itself rounded away
+    when it is smaller.
+    """
+
+    def __init__(self, unit: float, seed: int) -> None:
+        self.unit = unit
+        self._seed = seed
+        self._blocks = 0
+        self._used = BLOCK
+        """How many blocks of numbers were taken, and how many numbers of the last one."""
+        self._block: Tensor | None = None
+        """The last one, as amounts for the last dtype and device."""
+        self._row = 0
+
+    def move(self, value: Any) -> Any:
+        """A floating-point tensor, each entry moved by an amount of its own; others as they are."""
+        if not isinstance(value, Tensor) or not value.is_floating_point():
+            return value
+        if value.numel() == 1:
+            number = _numbers(self._seed, self._blocks)[self._take(1)]
+            return torch.add(value, value, alpha=self.unit * number)
+        return torch.addcmul(value, value, self._amounts(value))
+
+    def _amounts(self, like: Tensor) -> Tensor:
+        count = like.numel()
+        start = self._take(count)
+        block = self._block
+        if block is None or block.dtype is not like.dtype or block.device != like.device:
+            draw, size = (_block, BLOCK) if count <= BLOCK else (_drawn, count)
+            block = draw(self._seed, self._blocks, size, self.unit, like.dtype, like.device)
+            self._block = block if count <= BLOCK else None
+        amounts = block.narrow(0, start, count)
+        return amounts if like.ndim == 1 else amounts.view(like.shape)
+
+    def move_all_but_first(self, samples: Tensor) -> Tensor:
+        """Samples (n,) of a floating-point number; the first stays as it is, infinite or not."""
+        if self._row == ROWS:
+            self._row = 0
+            self._blocks += 1
+        factors = _factors(
+            self._seed, self._blocks, len(samples), self.unit, samples.dtype, samples.device
+        )[self._row]
+        self._row += 1
+        return samples * factors
+
+    def _take(self, count: int) -> int:
+        """Where in the block the next so many numbers begin; a new block where they do not fit."""
+        if self._used + count > BLOCK:
+            self._blocks += 1
+            self._used = 0
+            self._block = None
+        self._used += count
+        return self._used - count
+
+    def are_whole(self, values: Iterable[Any]) -> bool:
+        """Whether all are whole numbers, so small that the dtype has each one near them."""
+        return all(map(self._is_whole, values))
+
+    def _is_whole(self, value: Any) -> bool:
+        if not isinstance(value, Tensor):
+            return not isinstance(value, float) or value.is_integer()
+        if not value.is_floating_point() or value.numel() == 0:
+            return True
+        first = float((value if value.numel() == 1 else value.flatten()[0]).item())
+        if not first.is_integer() or abs(first) > 1 / self.unit:
+            return False
+        if value.numel() == 1:
+            return True
+        small = value.abs() <= 1 / self.unit
+        return bool(torch.all(small & (value == value.round())))
+
+
+@functools.lru_cache(maxsize=32)
+def _numbers(seed: int, block: int) -> list[float]:
+    """The numbers of a block, uniform in ±2, for values of one element."""
+    source = random.Random(seed + 1_000_003 * block)
+    return [source.uniform(-2.0, 2.0) for _ in range(BLOCK)]
+
+
+def _drawn(
+    seed: int, number: int, size: int, unit: float, dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    """The `number`-th block of amounts, uniform in ±2 units."""
+    generator = torch.Generator(device).manual_seed(seed + 1_000_003 * number)
+    uniform = torch.rand(size, generator=generator, dtype=dtype, device=device)
+    return (uniform - 0.5) * (4.0 * unit)
+
+
+_block = functools.lru_cache(maxsize=32)(_drawn)
+
+
+@functools.lru_cache(maxsize=32)
+def _factors(
+    seed: int, number: int, count: int, unit: float, dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, ...]:
+    """The `number`-th block of rows: 1, then 1 plus as many amounts less one."""
+    amounts = _drawn(seed, number, ROWS * count, unit, dtype, device).view(ROWS, count)
+    amounts[:, 0] = 0
+    return (1 + amounts).unbind()
+
+
+class Disturbed(TorchMeaning):
+    """Words as torch functions, the result of each moved: for pointwise formulas.
+
+    It does what `MonteCarlo` does for any torch code, in a fraction of the time: `count` samples
+    are evaluated side by side, the first of them undisturbed. What depends on constants alone
+    becomes as many samples too.
+    """
+
+    def __init__(self, noise: Noise, count: int, dtype: torch.dtype, device: torch.device) -> None:
+        super().__init__(dtype, device)
+        self.noise = noise
+        self.count = count
+
+    def call(self, word: Word, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+        result = super().call(word, arguments, keywords)
+        if word.name in _EXACT:
+            return result
+        if word.name in _WHOLE and self.noise.are_whole((result, *arguments)):
+            return result
+        if not isinstance(result, Tensor) or not result.is_floating_point():
+            return result
+        samples = result if result.ndim else result.expand(self.count)
+        return self.noise.move_all_but_first(samples)
+
+
+class MonteCarlo(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Moves the result of every operation that torch carries out, backward passes included.
+
+    Operations that accumulate many terms round inside, where no mode can look: their arguments are
+    moved as well, which moves every term.
+    """
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Nothing here is ever compiled, and importing torch._dynamo would take over a second.
+        return False
+
+    def __init__(self, noise: Noise) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.noise = noise
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kind = _kind(func)
+        if kind == "accumulating":
+            args = tree_map(self.noise.move, args)
+        result = func(*args, **(kwargs or {}))
+        if kind == "exact" or (kind == "whole" and self.noise.are_whole((result, *args))):
+            return result
+        if kind == "in place":
+            return self._move_in_place(result)
+        if isinstance(result, Tensor):
+            return self.noise.move(result)
+        return tree_map(self.noise.move, result)
+
+    def _move_in_place(self, value: Any) -> Any:
+        if isinstance(value, Tensor) and value.is_floating_point():
+            value.copy_(self.noise.move(value))
+        return value
+
+
+Kind = Literal["exact", "whole", "pointwise", "accumulating", "in place"]
+
+
+@functools.cache
+def _kind(func: Any) -> Kind:
+    name = func.overloadpacket.__name__
+    if name in _EXACT:
+        return "exact"
+    aliases = [result.alias_info for result in func._schema.returns]
+    if any(alias is not None and alias.is_write for alias in aliases):
+        return "in place"
+    if any(alias is not None for alias in aliases):
+        return "exact"  # a view
+    if name in _WHOLE:
+        return "whole"
+    return "pointwise" if torch.Tag.pointwise in func.tags else "accumulating"
