@@ -1,12 +1,16 @@
 """Every exception that gradcheck raises on purpose.
 
     GradcheckError
-    ├── ExpressionError     text that is not a formula of the expression language
-    ├── EvaluationError     a formula that has no value at a point
-    ├── ShapeError          a hand-written value whose shape is no derivative's
-    └── UsageError          a path, a selection or a setting that cannot be meant
+    ├── ExpressionError             text that is not a formula of the expression language
+    ├── EvaluationError             a formula that has no value at a point
+    ├── ShapeError                  a hand-written value whose shape is no derivative's
+    ├── UsageError                  a path, a selection or a setting that cannot be meant
+    ├── InvalidCaseError            a case, or a file, with something wrong in it
+    └── CaseFailedError             a case with results that are not right
+        └── ExpectedFailureError    which its `xfail` foretold
 
-What is wrong in a case file is data, not an exception: see `casefile.problems.Problem`.
+What is wrong in a case file, and what a check finds, is data: see `casefile.problems.Problem` and
+`results.Result`. The last three are for a caller, such as pytest, to whom that is an exception.
 """
 
 from __future__ import annotations
@@ -14,7 +18,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gradcheck.casefile.problems import Problem
     from gradcheck.language.expression import Expression
+    from gradcheck.results import Result
 
 
 class GradcheckError(Exception):
@@ -57,3 +65,23 @@ class ShapeError(GradcheckError):
 
 class UsageError(GradcheckError):
     """A path, a selection or a setting that cannot be meant."""
+
+
+class InvalidCaseError(GradcheckError):
+    """A case, or a whole file, with these `problems`."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+class CaseFailedError(GradcheckError):
+    """A case some of whose `results` are not right."""
+
+    def __init__(self, results: Sequence[Result]) -> None:
+        super().__init__(", ".join(f"{r.quantity} {r.verdict}" for r in results if r.is_bad))
+        self.results = results
+
+
+class ExpectedFailureError(CaseFailedError):
+    """A case that failed as its `xfail` says."""

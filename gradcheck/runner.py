@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from gradcheck import devices
-from gradcheck.casefile.case import Case, DType, Expectation, Point
-from gradcheck.claims import Claim
+from gradcheck.casefile.case import Case, DType, Point
+from gradcheck.conclusion import Fields
 from gradcheck.errors import EvaluationError
+from gradcheck.gradients import Gradients
+from gradcheck.judging import judge_claim, judge_value
+from gradcheck.passes import GRAD
 from gradcheck.place import Place
 from gradcheck.published import applies
 from gradcheck.results import Result
+from gradcheck.torch_state import checking
+from gradcheck.truths import Truths
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,11 @@ class Job:
     dtype: DType
     device: str
     skip: str | None = None
+
+    @property
+    def id(self) -> str:
+        """A name that is unique in the case's file and the same in every run."""
+        return f"{self.case.name}[{self.dtype}-{self.device}]"
 
     def result(self, point: Point | None = None, **fields: object) -> Result:
         """A result of this job; `fields` are `Result`'s."""
@@ -43,7 +53,7 @@ def jobs(
     *,
     dtypes: Sequence[str] = (),
     device: str | None = None,
-    there: Sequence[str] | None = None,
+    there: devices.Devices | None = None,
 ) -> Iterator[Job]:
     """What there is to run: every case in its dtypes (of `dtypes`, if given) on its devices.
 
@@ -61,41 +71,46 @@ def jobs(
 def _idle(case: Case, dtype: DType) -> str | None:
     """Why there is nothing to judge, where that is so."""
     published = [e for point in case.points for e in point.expectations]
-    if case.claims or any(applies(e, case, dtype) for e in published):
+    if case.claims or case.gradients or any(applies(e, case, dtype) for e in published):
         return None
     return f"nothing that was published for it is held to {dtype}"
 
 
-def run(job: Job) -> Iterator[Result]:
-    """The results of one job, each as soon as it is known. Nothing is raised."""
+def run(job: Job) -> Generator[Result]:
+    """The results of one job, each as soon as it is known. Nothing is raised.
+
+    torch's global settings are the check's until the generator ends or is closed.
+    """
     if job.skip:
         yield job.result(verdict="skipped", notes=(job.skip,))
         return
-    results = (result for point in job.case.points for result in _run_point(job, point))
-    yield from results if job.case.xfail is None else _expecting_failure(job, list(results))
+    with checking():
+        results = (result for point in job.case.points for result in _run_point(job, point))
+        yield from results if job.case.xfail is None else _expecting_failure(job, list(results))
 
 
 def _run_point(job: Job, point: Point) -> Iterator[Result]:
-    from gradcheck.judging import Fields, judge_claim, judge_value
-
     start = time.perf_counter()
     try:
         place = Place.at(job.case, point, job.dtype, job.device)
     except Exception as error:
         yield _error(job, point, error)
         return
-    work: list[tuple[Claim | Expectation, Iterator[Fields]]] = [
-        *((claim, judge_claim(place, claim)) for claim in job.case.claims),
-        *((published, judge_value(place, published)) for published in point.expectations),
+    truths = Truths(place)
+    gradients = Gradients(place, truths)
+    work: list[tuple[str, int, Iterator[Fields]]] = [
+        *((c.quantity, c.line, judge_claim(place, c, truths)) for c in job.case.claims),
+        *((e.quantity, e.line, judge_value(place, e)) for e in point.expectations),
+        *((n + GRAD, gradients.line(n), gradients.judge(n)) for n in job.case.gradients),
     ]
-    for judged, verdicts in work:
+    for quantity, line, verdicts in work:
         try:
             for fields in verdicts:
                 seconds = time.perf_counter() - start
                 start = time.perf_counter()
                 yield job.result(point, **fields, seconds=seconds)
         except Exception as error:
-            yield _error(job, point, error, quantity=judged.quantity, line=judged.line)
+            yield _error(job, point, error, quantity=quantity, line=line)
 
 
 def _error(job: Job, point: Point, error: Exception, **fields: object) -> Result:

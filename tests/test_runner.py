@@ -27,7 +27,7 @@ def test_a_job_is_a_case_in_a_dtype_on_a_device(write):
         devices: [cpu, "cuda:1"]
     """)
     )
-    there = ("cpu", "cuda:0", "cuda:1")
+    there = {"cpu": "cpu", "cuda:0": "A100", "cuda:1": "A100"}
     found = [(job.device, job.dtype) for job in jobs(file.cases, there=there)]
     assert found == [
         ("cpu", "float32"),
@@ -47,7 +47,7 @@ def test_a_case_whose_device_is_missing_is_skipped_with_the_reason(check_one):
         derivatives: {x: 2*x}
         """,
         device="cuda:7",
-        there=("cpu",),
+        there={"cpu": "cpu"},
     )
     assert (result.verdict, result.notes) == ("skipped", ("there is no device cuda:7 here",))
 
@@ -579,7 +579,7 @@ def test_a_bug_in_an_oracle_is_an_error_of_that_claim_and_no_traceback(check, mo
     def broken(*arguments, **settings):
         raise RuntimeError("broken\nsecond line")
 
-    monkeypatch.setattr("gradcheck.oracles.numeric.jacobian", broken)
+    monkeypatch.setattr("gradcheck.oracles.numeric.slopes", broken)
     results = check("""
         function: {z: x**2, y: z*2}
         inputs: {x: 2}

@@ -9,15 +9,16 @@ from decimal import Decimal
 from typing import Any, Final
 
 from gradcheck.casefile import models
-from gradcheck.casefile.case import Case, DType, Expectation, ExpectedFailure
+from gradcheck.casefile.case import Case, DType, ExpectedFailure
 from gradcheck.casefile.derivatives import Derivatives
 from gradcheck.casefile.document import Path
-from gradcheck.casefile.names import Reader, listed, name_problem, near
-from gradcheck.casefile.points import Written, expand, written_points
-from gradcheck.functions import Function, Recurrence, State, Step, trajectory
+from gradcheck.casefile.expectations import Expectations, read_passes
+from gradcheck.casefile.names import Reader, name_problem
+from gradcheck.casefile.points import expand, written_points
+from gradcheck.functions import Function, Recurrence, State, Step
 from gradcheck.language.expression import Expression, Number
-from gradcheck.language.leibniz import Link, parse_link
 from gradcheck.language.parser import MAX_COST
+from gradcheck.passes import GRAD
 
 UNREAD: Final = Expression("", Number(0, 0, 0))
 """Stands for a formula that could not be read, so that the others can be."""
@@ -55,10 +56,18 @@ class CaseBuilder:
         )
         self.derivatives.unsure = self.read.failed
         declared = self.derivatives.read_all(self.model.derivatives)
-        self.stepwise = {str(one.link) for one in declared if one.stepwise}
-        expectations = {id(point): tuple(self._expectations(point)) for point in self.points}
+        reader = Expectations(
+            self.read,
+            self.function,
+            self.inputs,
+            self.derivatives,
+            {str(one.link) for one in declared if one.stepwise},
+            self._dtypes(),
+        )
+        expectations = {id(point): tuple(reader.of(point)) for point in self.points}
         published = [one.quantity for listed in expectations.values() for one in listed]
         claims = self.derivatives.claims(declared, published)
+        self._read_passes(published)
         self._check_purpose(any(expectations.values()))
         variants = list(self._variants()) if self._check_amount() else []
         cases = []
@@ -71,9 +80,19 @@ class CaseBuilder:
                 return []
         return cases
 
+    def _read_passes(self, published: list[str]) -> None:
+        """How gradients are asked for, and of which values: those that tell something."""
+        path = (*self.path, "autograd")
+        self.passes = read_passes(self.model.autograd, path, self.function, self.read)
+        told = [quantity.removesuffix(GRAD) for quantity in published if quantity.endswith(GRAD)]
+        if self.model.autograd is not None:
+            told = [*self.inputs, *self.passes.retained, *told]
+        self.gradients = tuple(dict.fromkeys(told))
+
     def _check_purpose(self, publishes: bool) -> None:
         derivatives = self.model.derivatives
-        if not (derivatives.named or derivatives.recurrence or publishes or self.read.failed):
+        is_told = derivatives.named or derivatives.recurrence or publishes or self.gradients
+        if not (is_told or self.read.failed):
             message = "nothing to check: write `derivatives` or `expect`"
             self.read.report(self.path, message, key=True)
 
@@ -113,8 +132,11 @@ class CaseBuilder:
             source=_printable(model.source or defaults.source),
             tags=frozenset([*_listed(defaults.tags), *_listed(model.tags)]),
             sizes=sizes,
+            inputs=self.inputs,
             function=self.function,
             claims=claims,
+            passes=self.passes,
+            gradients=self.gradients,
             points=points,
             dtypes=tuple(dict.fromkeys(self._dtypes())),
             devices=tuple(dict.fromkeys(_listed(model.devices or defaults.devices or "auto"))),
@@ -215,9 +237,9 @@ class CaseBuilder:
                 steps.append(self._recurrence(formula, here, scope, later))
             else:
                 steps.append(Step(name, self.read.formula(here, scope, later=later) or UNREAD))
-            for new in _values(steps[-1]):
+            for new in steps[-1].names:
                 scope[new] = later.pop(new)
-        return Function(given, tuple(steps), _values(steps[-1])[-1])
+        return Function(given, tuple(steps), steps[-1].names[-1])
 
     def _recurrence(
         self,
@@ -247,62 +269,8 @@ class CaseBuilder:
         elif isinstance(count, int) and count * cost > MAX_COST:
             self.read.report(path, f"so many steps take more than {MAX_COST:,} operations")
 
-    def _expectations(self, point: Written) -> Iterator[Expectation]:
-        path = (*point.path, "expect")
-        blocks = point.expect if isinstance(point.expect, list) else [point.expect]
-        for index, block in enumerate(blocks):
-            here = (*path, index) if isinstance(point.expect, list) else path
-            if block is None:
-                continue
-            if not block.named:
-                self.read.report(here, "nothing is published here: write quantity: number")
-            if block.of == "truth" and block.dtype is not None:
-                self.read.report((*here, "dtype"), "`dtype` goes with `of: handwritten`", key=True)
-            if block.of == "handwritten" and block.dtype is None:
-                self.read.report((*here, "of"), "`of: handwritten` needs a `dtype` too", key=True)
-            elif block.dtype is not None and block.dtype not in self._dtypes():
-                message = f"the case does not run in {block.dtype}: add it to `dtypes`"
-                self.read.report((*here, "dtype"), message)
-            for name, printed in block.named.items():
-                quantity = self._quantity(name, (*here, name), block.of)
-                if quantity is not None:
-                    line, _ = self.document.position((*here, name), key=True)
-                    yield Expectation(quantity, printed, block.of, block.dtype, line)
-
     def _dtypes(self) -> list[DType]:
         return list(_listed(self.model.dtypes or self.defaults.dtypes or "float64"))
-
-    def _quantity(self, name: str, path: Path, of: str) -> str | None:
-        """What a published number is of: a value of the function, or a link.
-
-        A recurrent state, and a derivative that is carried along, is published step by step.
-        """
-        values = [name for step in self.function.steps for name in _values(step)]
-        if name == "out":
-            return self.function.output
-        if name in values:
-            stacked = trajectory(name)
-            return stacked if any(stacked in s.writes for s in self.function.steps) else name
-        link = Link(self.function.output, name) if name in self.inputs else parse_link(name)
-        if link is not None:
-            link = self.derivatives.resolved(link, path)
-            if link is None:
-                return None
-            if of == "handwritten" and str(link) not in self.derivatives.declared:
-                message = f"`{link}` has no formula under `derivatives` that could compute this"
-                self.read.report(path, message, key=True)
-            if str(link) in self.stepwise:
-                return str(Link(trajectory(link.output), link.input))
-            return str(link)
-        known = ["out", *values, *self.inputs, *self.model.derivatives.named]
-        close = near(name, known) or listed(known)
-        self.read.report(path, f"`{name}` is not a quantity{close}", key=True)
-        return None
-
-
-def _values(step: Step | Recurrence) -> list[str]:
-    """The names that a step gives to formulas; a recurrence's are its states."""
-    return [state.name for state in step.states] if isinstance(step, Recurrence) else [step.name]
 
 
 def _written_names(function: Mapping[str, Any]) -> Iterator[str]:

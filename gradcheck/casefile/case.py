@@ -10,6 +10,7 @@ from typing import Final, Literal
 from gradcheck.casefile.inputs import Value
 from gradcheck.claims import Claim
 from gradcheck.functions import Function
+from gradcheck.passes import Passes
 
 DType = Literal["float64", "float32", "float16", "bfloat16"]
 
@@ -32,12 +33,13 @@ Printed = int | Decimal | list["Printed"]
 class Expectation:
     """A published value of a quantity.
 
-    `quantity` names a value of the function or a link. It is held to the truth, or to the
+    `quantity` names a value of the function, a link, or the gradient `x.grad` of a value, which
+    may be published as None. The value is held to the truth, or to the
     hand-written evaluation in one dtype (`of` is `handwritten`).
     """
 
     quantity: str
-    printed: Printed
+    printed: Printed | None
     of: Literal["truth", "handwritten"]
     dtype: DType | None
     line: int
@@ -68,7 +70,8 @@ class ExpectedFailure:
 class Case:
     """One case, ready to run; `name` is unique in its file, `sizes` are plain numbers.
 
-    `entry` is its key in the file: the same for all cases that listed sizes make of it.
+    `entry` is its key in the file: the same for all cases that listed sizes make of it. `inputs`
+    are what is differentiated by, `gradients` the values whose `.grad` is looked at.
     """
 
     name: str
@@ -79,8 +82,11 @@ class Case:
     source: str
     tags: frozenset[str]
     sizes: Mapping[str, int]
+    inputs: tuple[str, ...]
     function: Function
     claims: tuple[Claim, ...]
+    passes: Passes
+    gradients: tuple[str, ...]
     points: tuple[Point, ...]
     dtypes: tuple[DType, ...]
     devices: tuple[str, ...]

@@ -49,10 +49,12 @@ class Derivatives:
         self.inputs = inputs
         self.sizes = sizes
         self.integers = integers
-        self.steps = [n for step in function.steps for n in step.writes if "[" not in n]
+        self.steps = list(function.values)
         self.values = dict.fromkeys([*sizes, *function.given, *self.steps])
         self.scope = {**self.values, "out": None}
         self.declared: set[str] = set()
+        self.written: tuple[str, ...] = ()
+        """The links that have a formula, and their keys as they are written."""
         self.unsure = False
         """Whether a formula of the function could not be read: what depends on what is unknown."""
         self.recurrence = next((s for s in function.steps if isinstance(s, Recurrence)), None)
@@ -109,6 +111,7 @@ class Derivatives:
     def read_all(self, written: models.Derivatives) -> list[Declared]:
         """Every derivative with its formulas parsed; what is wrong is reported and left out."""
         named: dict[str, tuple[Link, Path]] = {}
+        self.written = tuple(written.named)
         for key in written.named:
             path = (*self.path, key)
             link = self._named(key, path)

@@ -16,6 +16,13 @@ DEVICES: Final = ("auto", "all", "cpu", "cuda", "cuda:0")
 BLAMES: Final = ("handwritten", "autograd", "numeric", "function", "expected")
 """Who may be to blame, in the order in which several are named."""
 
+MOST_PASSES: Final = 100
+
+_TAG: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*", re.ASCII)
+_RESERVED_TAGS: Final = (
+    *("and", "or", "not", "True", "False", "None"),
+    *("skip", "skipif", "xfail", "parametrize", "usefixtures", "filterwarnings"),
+)
 _LARGEST: Final = Decimal("1.7976931348623157e308")
 _DEVICE: Final = re.compile(r"auto|all|cpu|cuda(:\d{1,3})?", re.ASCII)
 
@@ -59,6 +66,29 @@ def _numbers(value: object) -> object:
 
 def _finite_numbers(value: object) -> object:
     _shape(value, (), finite=True)
+    return value
+
+
+def _published(value: object) -> object:
+    if isinstance(value, str):
+        if value != "none":
+            _expect("a number, a list of numbers or none")
+        return None
+    return _numbers(value)
+
+
+def _passes(value: Any) -> int:
+    if type(value) is not int or not 1 <= value <= MOST_PASSES:
+        _expect(f"a whole number from 1 to {MOST_PASSES}")
+    return value
+
+
+def _tag(value: str) -> str:
+    """A word that pytest's -m can select by, and does nothing else with."""
+    if value in _RESERVED_TAGS:
+        _refuse(f"`{value}` means something to pytest: use another tag")
+    if not _TAG.fullmatch(value):
+        _refuse(f"`{value}` is no tag: use letters, digits, _, . and -")
     return value
 
 
@@ -178,6 +208,12 @@ Formula = Annotated[
 ]
 Numbers = Annotated[Any, PlainValidator(_numbers), WithJsonSchema(_NUMBERS)]
 """A number, or nested lists of numbers, exactly as they are written."""
+Published = Annotated[
+    Any,
+    PlainValidator(_published),
+    WithJsonSchema({"anyOf": [*_NUMBERS["anyOf"], {"const": "none"}]}),
+]
+"""Numbers, or `none` (which becomes None) for a gradient that is not there."""
 FiniteNumbers = Annotated[Any, PlainValidator(_finite_numbers), WithJsonSchema(_NUMBERS)]
 Resolution = Annotated[
     int | Decimal,
@@ -188,6 +224,16 @@ Samples = Annotated[
     int,
     PlainValidator(_samples),
     WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MOST_SAMPLES}),
+]
+Passes = Annotated[
+    int,
+    PlainValidator(_passes),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MOST_PASSES}),
+]
+Tag = Annotated[
+    str,
+    AfterValidator(_tag),
+    WithJsonSchema({"type": "string", "pattern": f"^({_TAG.pattern})$"}),
 ]
 Sizes = Annotated[
     Any,

@@ -29,7 +29,7 @@ MOST_PROBLEMS: Final = 1_000
 LONGEST_MESSAGE: Final = 500
 Model = TypeVar("Model", bound=BaseModel)
 _CASE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
-_SETTINGS: Final = frozenset(models.Defaults.model_fields) | {"about", "skip", "xfail"}
+_SETTINGS: Final = frozenset(models.Defaults.model_fields) | {"about", "autograd", "skip", "xfail"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,10 @@ def find(paths: Iterable[str]) -> Iterator[FilePath]:
             raise UsageError(f"there is no file or directory {path}")
 
 
-def load(path: FilePath) -> CaseFile:
-    """Reads a case file; nothing is raised for what it holds."""
+def load(path: FilePath, name: str | None = None) -> CaseFile:
+    """Reads a case file, called `name` in messages; nothing is raised for what it holds."""
     with _collecting_later():
-        return read(Document.read(path, path.as_posix()))
+        return read(Document.read(path, name or path.as_posix()))
 
 
 @contextmanager
@@ -162,6 +162,8 @@ class _FileReader:
         if not isinstance(data, dict):
             return None
         kept = {key: value for key, value in data.items() if key not in _SETTINGS}
+        if "autograd" in data:
+            kept["autograd"] = {}  # so that there is something to check
         try:
             # It is in all dtypes, so that nothing follows from those that it has not.
             return models.Case.model_validate({**kept, "dtypes": list(WIDTH)})

@@ -16,6 +16,7 @@ Location = tuple[int | str, ...]
 """Where pydantic found an error: a path, with the tags of unions in between."""
 
 _EXPECTED: Final = {
+    "bool_type": "true or false",
     "string_type": "a text",
     "list_type": "a list",
     "dict_type": "a mapping",

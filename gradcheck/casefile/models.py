@@ -5,7 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field
+from pydantic import Tag as _Tag
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
@@ -18,10 +19,14 @@ from gradcheck.casefile.fields import (
     Formula,
     Numbers,
     Optional,
+    Passes,
+    Published,
     Resolution,
     Samples,
     Sizes,
+    Tag,
 )
+from gradcheck.passes import Disabled
 
 
 class _Strict(BaseModel):
@@ -40,9 +45,9 @@ class _Named(BaseModel):
 
 
 # Tags of unions stand in parentheses, so that no name in a file can be one of them.
-_Text = Tag("(text)")
-_List = Tag("(list)")
-_Mapping = Tag("(mapping)")
+_Text = _Tag("(text)")
+_List = _Tag("(list)")
+_Mapping = _Tag("(mapping)")
 
 
 def _form(value: object) -> str | None:
@@ -160,9 +165,12 @@ class Derivatives(_Named):
 
 
 class Expect(_Named):
-    """Published numbers, kept as they were printed: `{out: -0.2879, x: -7.6613}`."""
+    """Published numbers, kept as they were printed: `{out: -0.2879, x: -7.6613}`.
 
-    __pydantic_extra__: dict[str, Numbers] = Field(init=False)
+    `x.grad` is what backward passes leave there, a number or none.
+    """
+
+    __pydantic_extra__: dict[str, Published] = Field(init=False)
 
     of: Annotated[
         Literal["truth", "handwritten"],
@@ -193,6 +201,38 @@ class Point(_Strict):
     samples: Annotated[Optional[Samples], Field(description="Draws of the sampled inputs.")] = None
 
 
+Texts = Annotated[
+    Annotated[str, _Text] | Annotated[list[str], _List], _one_of("a text or a list of texts")
+]
+
+
+Tags = Annotated[
+    Annotated[Tag, _Text] | Annotated[list[Tag], _List], _one_of("a text or a list of texts")
+]
+
+
+class Autograd(_Strict):
+    """How torch is asked for gradients; `x.grad` is what is left there."""
+
+    backward_passes: Annotated[
+        Passes, Field(description="How often the function is run and backward called on it (1).")
+    ] = 1
+    zero_grad: Annotated[
+        bool, Field(description="Whether gradients are zeroed between the passes (false).")
+    ] = False
+    disabled_by: Annotated[
+        Optional[Disabled],
+        Field(description="What switches tracking off, so that no gradient is there."),
+    ] = None
+    retain_grad: Annotated[
+        Texts,
+        Field(
+            description="Steps whose gradient is kept, as by retain_grad().",
+            examples=["y", ["y", "z"]],
+        ),
+    ] = []
+
+
 class XFail(_Strict):
     """A failure that is known; only a `fail` with this blame meets it."""
 
@@ -207,9 +247,6 @@ class XFail(_Strict):
     ]
 
 
-Texts = Annotated[
-    Annotated[str, _Text] | Annotated[list[str], _List], _one_of("a text or a list of texts")
-]
 DTypes = Annotated[
     Annotated[DType, _Text] | Annotated[list[DType], Field(min_length=1), _List],
     _one_of("a dtype or a list of dtypes"),
@@ -223,7 +260,9 @@ Devices = Annotated[
 class Defaults(_Strict):
     """Settings of every case of the file that does not set them itself; tags add up."""
 
-    tags: Annotated[Texts, Field(description="Labels to select cases by.")] = []
+    tags: Annotated[
+        Tags, Field(description="Labels to select cases by.", examples=["loss", ["loss", "slow"]])
+    ] = []
     source: Annotated[Optional[str], Field(description="Where the derivation comes from.")] = None
     dtypes: Annotated[
         Optional[DTypes],
@@ -279,6 +318,13 @@ class Case(Defaults):
             examples=[{"x": "2*x*cos(x**2)"}, {"dloss/dw": "x.T @ d_mse(y, z)"}],
         ),
     ] = Derivatives()
+    autograd: Annotated[
+        Optional[Autograd],
+        Field(
+            description="How torch is asked for gradients, which are then checked as `x.grad`.",
+            examples=[{"backward_passes": 2}, {"disabled_by": "detach"}],
+        ),
+    ] = None
     expect: Annotated[
         Optional[Expects], Field(description="Published numbers.", examples=[{"x": -5.4668}])
     ] = None

@@ -52,9 +52,9 @@ MISTAKES = {
     "an unknown key of a case that is like none": (
         case(zzz="1"),
         (
-            "5:5: unknown key `zzz`: known are about, constants, derivatives, devices, dtypes, "
-            "expect, function, inputs, points, resolution, samples, sizes, skip, source, tags, "
-            "xfail"
+            "5:5: unknown key `zzz`: known are about, autograd, constants, derivatives, "
+            "devices, dtypes, expect, function, inputs, points, resolution, samples, sizes, skip, "
+            "source, tags, xfail"
         ),
     ),
     "a misspelled key that is needed": (
@@ -241,13 +241,51 @@ MISTAKES = {
     "no blocks in expect": (case(expect="[]"), "5:13: `expect` is empty"),
     "a published text": (
         case(expect="{x: six}"),
-        "5:17: expected a number or a list of numbers, found `six`",
+        "5:17: expected a number, a list of numbers or none, found `six`",
     ),
     "ragged published numbers": (
         case(expect="{x: [[1, 2], [3]]}"),
         "5:26: this is a list of 1, the item before it a list of 2",
     ),
     "tags that are a number": (case(tags="[1]"), "5:12: expected a text, found `1`"),
+    "tags that are a mapping": (
+        case(tags="{a: b}"),
+        "5:11: expected a text or a list of texts, found a mapping",
+    ),
+    "a tag that pytest would act on": (
+        case(tags="[loss, skip]"),
+        "5:18: `skip` means something to pytest: use another tag",
+    ),
+    "a tag of two words": (
+        case(tags="matrix calculus"),
+        "5:11: `matrix calculus` is no tag: use letters, digits, _, . and -",
+    ),
+    "autograd that is a text": (
+        case(autograd="detach"),
+        "5:15: expected a mapping such as {backward_passes: 2}, found `detach`",
+    ),
+    "an unknown key of autograd": (
+        case(autograd="{passes: 2}"),
+        (
+            "5:16: unknown key `passes`: known are backward_passes, disabled_by, retain_grad, "
+            "zero_grad"
+        ),
+    ),
+    "no backward pass": (
+        case(autograd="{backward_passes: 0}"),
+        "5:33: expected a whole number from 1 to 100, found `0`",
+    ),
+    "zero_grad that is a number": (
+        case(autograd="{zero_grad: 1}"),
+        "5:27: expected true or false, found `1`",
+    ),
+    "tracking that is switched off by a misspelled word": (
+        case(autograd="{disabled_by: nograd}"),
+        (
+            "5:29: `nograd` is none of requires_grad_, detach, no_grad, inference_mode: did you "
+            "mean `no_grad`?"
+        ),
+    ),
     "about that is a list": (case(about="[one, two]"), "5:12: expected a text, found a list"),
     "source that is a number": (case(source="2023"), "5:13: expected a text, found `2023`"),
     "skip that is not a reason": (case(skip="true"), "5:11: expected a text, found `true`"),
@@ -726,6 +764,30 @@ MISTAKES = {
         case(constants="{c: 1}", expect="{c: 1}"),
         "6:14: `c` is not a quantity: known are out, x",
     ),
+    "the gradient of what is not there": (
+        case(expect="{y.grad: 6}"),
+        "5:14: `y` is not a value that has a gradient: known are out, x",
+    ),
+    "a gradient that a formula is to have computed": (
+        case(expect="{of: handwritten, dtype: float64, x.grad: 6}"),
+        "5:47: `x.grad` is what autograd leaves there: no formula computes it",
+    ),
+    "a value that is none": (
+        case(expect="{out: none}"),
+        "5:19: only a gradient can be none, such as `x.grad`",
+    ),
+    "an input whose gradient is retained": (
+        case(autograd="{retain_grad: x}"),
+        "5:29: `x` is given: only the gradients of steps have to be retained",
+    ),
+    "a retained gradient of a misspelled step": (
+        case(function=STEPS, autograd="{retain_grad: [y, zz]}"),
+        "5:33: `zz` is not a step of the function: did you mean `z`?",
+    ),
+    "passes without tracking": (
+        case(autograd="{disabled_by: detach, backward_passes: 2}"),
+        "5:37: with `disabled_by` there is no backward pass: leave `backward_passes` out",
+    ),
     "expect of handwritten without a dtype": (
         case(expect="{of: handwritten, x: 6}"),
         "5:14: `of: handwritten` needs a `dtype` too",
@@ -851,6 +913,13 @@ def test_all_mistakes_in_one_file():
         text += renamed + VALID.format(number)
     assert sorted(messages(text)) == sorted(expected)
     assert names(text) == [f"valid_{number}" for number in range(len(MISTAKES))]
+
+
+def test_every_tag_is_looked_at():
+    assert messages("cases:\n  " + case(tags="[a b, loss, xfail]").replace("\n  ", "\n    ")) == [
+        "f.yaml:6:12: `a b` is no tag: use letters, digits, _, . and -",
+        "f.yaml:6:23: `xfail` means something to pytest: use another tag",
+    ]
 
 
 def test_at_least_forty_kinds():

@@ -18,6 +18,7 @@ KEYWORDS = {
     "$ref": str,
     "$schema": str,
     "enum": list,
+    "const": object,
     "required": list,
     "examples": list,
     "minimum": int,
