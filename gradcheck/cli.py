@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 import time
 import traceback
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -38,7 +39,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that has no ±, say
-    sys.exit(_main())
+    code = _main()
+    gc.freeze()  # nothing here waits for a last collection, and among torch's objects it takes long
+    sys.exit(code)
 
 
 def _main() -> int:
@@ -142,14 +145,15 @@ def _run_all(
         for file, listed in work.items():
             summary = Summary()
             for job in progress.track(listed):
-                for result in run_job(job):
-                    summary.add(result)
-                    total.add(result)
-                    if lines:
-                        lines.add(result)
-                    terminal.result(result)
-                    if exitfirst and result.is_bad:
-                        return
+                with closing(run_job(job)) as results:
+                    for result in results:
+                        summary.add(result)
+                        total.add(result)
+                        if lines:
+                            lines.add(result)
+                        terminal.result(result)
+                        if exitfirst and result.is_bad:
+                            return
             if listed:
                 terminal.file(file, summary)
 

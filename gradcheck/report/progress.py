@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from rich.console import Console
-from rich.progress import Progress as RichProgress
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
 
 Item = TypeVar("Item")
 
@@ -49,6 +51,8 @@ class Progress:
         if not self._console.is_terminal or time.perf_counter() - self._start < PATIENCE:
             return
         if self._bar is None:
+            from rich.progress import Progress as RichProgress
+
             self._bar = RichProgress(console=self._console, transient=True)
             self._bar.add_task("checking", total=self._total)
             self._bar.start()

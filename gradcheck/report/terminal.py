@@ -59,8 +59,7 @@ class Terminal:
 
     def _is_known(self, result: Result) -> bool:
         """Whether the like of it has been shown, at another point."""
-        where = (result.file, str(result.line), result.case, result.quantity, result.formula)
-        kind = (*where, result.dtype, result.device, result.verdict, result.blame)
+        kind = kind_of(result)
         known = kind in self._shown
         self._shown.add(kind)
         return known
@@ -85,19 +84,30 @@ class Terminal:
         self.console.print(text, soft_wrap=True, highlight=False)
 
 
+def kind_of(result: Result) -> tuple[str, ...]:
+    """What a result has in common with its like at other points."""
+    where = (result.file, str(result.line), result.case, result.quantity, result.formula)
+    return (*where, result.dtype, result.device, result.verdict, result.blame)
+
+
 def block(result: Result) -> Iterator[Text]:
     """What went wrong, who is wrong, where, by how much, and how to see it again."""
     yield Text()
     yield _heading(result)
     if sentence := blame_sentence(result):
         yield Text("  " + sentence)
+    yield from evidence(result)
+    yield Text(f"  repeat: {repeat_command(result)}", "dim")
+
+
+def evidence(result: Result) -> Iterator[Text]:
+    """The formula, the worst entries with every answer, and what is to be said about them."""
     if result.formula:
         yield Text(f"  {result.line:5} | {result.formula}", "bold")
     for line in _table(result):
         yield Text("  " + line)
     for note in result.notes:
         yield Text(f"  {note}")
-    yield Text(f"  repeat: {repeat_command(result)}", "dim")
 
 
 def _heading(result: Result) -> Text:
@@ -119,7 +129,7 @@ def blame_sentence(result: Result) -> str:
         return f"blame: {result.blame}" if result.blame else ""
     names = result.blame.split(",")
     sentence = f"blame: {' and '.join(names)}"
-    if result.difference is not None and math.isfinite(result.difference):
+    if result.difference and math.isfinite(result.difference):
         sentence += f", off by {_percent(result.difference)} of the largest entry"
     first = result.entries[0].answers if result.entries else {}
     right = [name for name in ("handwritten", "autograd") if name in first and name not in names]

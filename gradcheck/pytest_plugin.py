@@ -1,0 +1,205 @@
+"""The pytest plugin: collects case files; an item is a case in one dtype on one device.
+
+Nothing heavy is imported before a case file is met.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import gc
+import os
+import re
+import shlex
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gradcheck.errors import (
+    CaseFailedError,
+    ExpectedFailureError,
+    InvalidCaseError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from gradcheck.casefile.problems import Problem
+    from gradcheck.runner import Job
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("gradcheck", "derivatives written by hand, in case files")
+    group.addoption(
+        "--gradcheck-device",
+        metavar="NAME",
+        help="auto, cpu, cuda, cuda:1 or all: run on these devices, in place of the cases' own.",
+    )
+    parser.addini(
+        "gradcheck_files",
+        "Patterns for the names of case files (*.grad.yaml).",
+        type="args",
+        default=["*.grad.yaml"],
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    device = config.getoption("--gradcheck-device")
+    if device is not None:
+        from gradcheck.devices import check_name
+
+        try:
+            check_name(device)
+        except UsageError as error:
+            raise pytest.UsageError(f"--gradcheck-device: {error}") from None
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> CaseFile | None:
+    if any(map(file_path.match, parent.config.getini("gradcheck_files"))):
+        return CaseFile.from_parent(parent, path=file_path)
+    return None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Lets the cases go one by one: in a search for garbage they are a great many objects."""
+    for item in session.items:
+        if isinstance(item, CaseItem):
+            del item.job
+
+
+class CaseFile(pytest.File):
+    """A case file; each of its cases is an item for each dtype and device that it runs in."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        from gradcheck.casefile.load import load
+        from gradcheck.runner import jobs
+
+        _leave_quickly()
+        file = load(self.path, _shown(self.path, self.config))
+        _register(self.config, {tag for case in file.cases for tag in case.tags})
+        for name, problems in _by_case(file.problems).items():
+            yield self._item(InvalidItem, f"{name}[invalid]", problems=problems)
+        for job in jobs(file.cases, device=self.config.getoption("--gradcheck-device")):
+            yield self._item(CaseItem, job.id, job=job)
+
+    def _item(self, kind: type[pytest.Item], name: str, **arguments: Any) -> pytest.Item:
+        """An item with its node id spelled out.
+
+        pytest would take the brackets for a part of the name, and not know it again for --lf.
+        """
+        node_id = f"{self.nodeid}::{name}"
+        item: pytest.Item = kind.from_parent(self, name=name, nodeid=node_id, **arguments)
+        return item
+
+
+@functools.cache
+def _leave_quickly() -> None:
+    """Spares the interpreter its last search for garbage, once pytest has made its own.
+
+    Among torch's objects it takes half a second, and finds what ends with the process anyway.
+    """
+    atexit.register(gc.freeze)
+
+
+def _shown(path: Path, config: pytest.Config) -> str:
+    """The path as messages have it: from where pytest was started, if that is on the same drive."""
+    try:
+        return Path(os.path.relpath(path, config.invocation_params.dir)).as_posix()
+    except ValueError:
+        return path.as_posix()
+
+
+def _register(config: pytest.Config, tags: Iterable[str]) -> None:
+    """Makes the tags known as markers, so that `-m` finds them and nobody warns of them."""
+    lines = config.getini("markers")
+    known = {line.partition(":")[0].partition("(")[0].strip() for line in lines}
+    for tag in sorted(set(tags) - known):
+        config.addinivalue_line("markers", f"{tag}: a tag of case files")
+
+
+def _by_case(problems: Iterable[Problem]) -> dict[str, list[Problem]]:
+    """The problems by the case that they stand in; by "" what concerns the file as a whole."""
+    found: dict[str, list[Problem]] = {}
+    for problem in problems:
+        found.setdefault(re.sub(r"[^A-Za-z0-9_.-]", "_", problem.case), []).append(problem)
+    return found
+
+
+def _properties(item: pytest.Item, line: int, **others: str) -> list[tuple[str, object]]:
+    """What JUnit XML says of an item: where it stands, and what became of it."""
+    return [("file", item.nodeid.partition("::")[0]), ("line", str(line)), *others.items()]
+
+
+class CaseItem(pytest.Item):
+    """A case in one dtype on one device."""
+
+    def __init__(self, *, job: Job, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.job = job
+        for tag in sorted(job.case.tags):
+            self.add_marker(tag)
+        if job.skip:
+            self.add_marker(pytest.mark.skip(reason=job.skip))
+            self.user_properties = _properties(self, job.case.line, verdict="skipped")
+        if job.case.xfail:
+            reason = job.case.xfail.reason
+            self.add_marker(
+                pytest.mark.xfail(reason=reason, strict=True, raises=ExpectedFailureError)
+            )
+
+    def runtest(self) -> None:
+        from gradcheck.results import WORST_FIRST
+        from gradcheck.runner import run
+
+        results = list(run(self.job))
+        worst = min(results, key=lambda result: WORST_FIRST.index(result.verdict))
+        resolutions = [r.resolution for r in results if r.resolution is not None]
+        self.user_properties = _properties(
+            self,
+            worst.line if worst.is_bad else self.job.case.line,
+            verdict=worst.verdict,
+            blame=worst.blame,
+            resolution=f"{max(resolutions):.2g}" if resolutions else "",
+        )
+        if worst.is_bad and worst.verdict != "xpassed":
+            raise CaseFailedError(results)
+        if worst.verdict == "xfailed":
+            raise ExpectedFailureError(results)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        if isinstance(excinfo.value, CaseFailedError):
+            from gradcheck.report.item import failure_text
+
+            return failure_text(excinfo.value.results, self._repeat())
+        return super().repr_failure(excinfo, style)
+
+    def _repeat(self) -> str:
+        """The command that runs just this item."""
+        device = self.config.getoption("--gradcheck-device")
+        option = ["--gradcheck-device", device] if device else []
+        return shlex.join(["pytest", *option, f"{self.job.case.file}::{self.name}"])
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.path, self.job.case.line - 1, self.name
+
+
+class InvalidItem(pytest.Item):
+    """What is wrong with a case, or with a file as a whole: it fails, and the rest runs."""
+
+    def __init__(self, *, problems: list[Problem], **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.problems = problems
+        self.user_properties = _properties(self, problems[0].line, verdict="invalid")
+
+    def runtest(self) -> None:
+        raise InvalidCaseError(self.problems)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        if isinstance(excinfo.value, InvalidCaseError):
+            return "\n".join(problem.with_caret() for problem in self.problems)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.path, self.problems[0].line - 1, self.name
