@@ -1,0 +1,86 @@
+"""What a case costs, against torch's own gradcheck: `python tests/benchmarks/peers.py`.
+
+Prints ratios and differences of CPU time (user and system, of the whole process), each the minimum
+over interleaved rounds, so that a busy machine disturbs them little.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from kinds import CASES, cases, write_case_file, write_torch_tests
+
+ROOT = Path(__file__).parent.parent.parent
+PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--cases", type=int, default=CASES)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        listed = list(cases(options.cases))
+        write_case_file(folder / "many.grad.yaml", listed)
+        write_case_file(folder / "one.grad.yaml", listed[:1])
+        write_torch_tests(folder / "test_torch.py", listed)
+        (folder / "pytest.ini").write_text("[pytest]\n")
+        measure(folder, options.cases, options.rounds)
+
+
+def measure(folder: Path, count: int, rounds: int) -> None:
+    library = str(ROOT / "cases")
+    seconds = least(
+        {
+            "ours": (*PYTEST, "many.grad.yaml"),
+            "torch's": (*PYTEST, "test_torch.py"),
+            "validate many": ("-m", "gradcheck", "validate", "many.grad.yaml"),
+            "validate one": ("-m", "gradcheck", "validate", "one.grad.yaml"),
+            "run the library": ("-m", "gradcheck", "run", "-q", library),
+            "import torch": ("-c", "import torch"),
+        },
+        folder,
+        rounds,
+    )
+    ours, theirs = seconds["ours"], seconds["torch's"]
+    each = (seconds["validate many"] - seconds["validate one"]) / (count - 1)
+    above = seconds["run the library"] - seconds["import torch"]
+    print(f"{count:,} scalar cases in pytest     {ours:6.2f} s")
+    print(f"the same calling torch's gradcheck {theirs:6.2f} s   ratio {ours / theirs:.2f}")
+    print(f"gradcheck validate                 {each * 1e3:6.2f} ms a case above start-up")
+    print(f"gradcheck run of the library       {above:6.2f} s above `import torch`")
+
+
+def least(commands: dict[str, Sequence[str]], folder: Path, rounds: int) -> dict[str, float]:
+    """The least CPU time of each command, over rounds in which each has its turn."""
+    found: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(rounds):
+        for name, arguments in commands.items():
+            found[name].append(cpu_seconds(arguments, folder))
+    return {name: min(times) for name, times in found.items()}
+
+
+def cpu_seconds(arguments: Sequence[str], folder: Path) -> float:
+    """User and system time of a Python process."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": ""},
+        stdout=subprocess.DEVNULL,
+        check=False,  # a case of the reader's own may fail
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+
+if __name__ == "__main__":
+    main()
