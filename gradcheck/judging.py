@@ -16,7 +16,7 @@ from gradcheck.conclusion import Fields, conclude
 from gradcheck.entries import SHOWN, claim_label, indexed, worst_entries
 from gradcheck.errors import EvaluationError, ShapeError
 from gradcheck.oracles import autograd, handwritten, rounding
-from gradcheck.oracles.monte_carlo import Noise
+from gradcheck.oracles.monte_carlo import Disturbed, Noise
 from gradcheck.passes import GRAD
 from gradcheck.place import CPU, Place
 from gradcheck.published import Published, applies, filled, judge_published
@@ -131,7 +131,7 @@ class _Check:
         if self.is_pointwise and handwritten.is_pointwise(formula, segment):
 
             def disturb(count: int, noise: Noise) -> Tensor:
-                meaning = self.place.disturbed(noise, count)
+                meaning = Disturbed(noise, count, self.value.dtype, self.place.device)
                 return handwritten.slopes(formula, segment, self.value.expand(count), meaning)
 
             return rounding.measure_beside(disturb, self.value.dtype)

@@ -12,7 +12,6 @@ from gradcheck.casefile.case import Case, DType, Point
 from gradcheck.claims import Claim
 from gradcheck.errors import EvaluationError
 from gradcheck.functions import Environment, Segment
-from gradcheck.oracles.monte_carlo import Disturbed, Noise
 from gradcheck.torch_meaning import TorchMeaning
 
 TORCH_DTYPE = {
@@ -68,10 +67,6 @@ class Place:
     def meaning(self) -> TorchMeaning:
         """What formulas mean here."""
         return TorchMeaning(TORCH_DTYPE[self.dtype], self.device)
-
-    def disturbed(self, noise: Noise, count: int) -> TorchMeaning:
-        """The same under noise, for so many samples of pointwise formulas."""
-        return Disturbed(noise, count, TORCH_DTYPE[self.dtype], self.device)
 
     def segment(self, claim: Claim) -> Segment:
         """From the claim's input to its output, in the check's dtype."""

@@ -13,8 +13,13 @@ SCHEMA_VERSION: Final = 1
 BAD: Final[frozenset[Verdict]] = frozenset({"fail", "inconclusive", "error", "xpassed"})
 """Verdicts that fail a run."""
 WORST_FIRST: Final[tuple[Verdict, ...]] = (
-    *("error", "fail", "inconclusive", "xpassed"),
-    *("xfailed", "pass", "skipped"),
+    "error",
+    "fail",
+    "inconclusive",
+    "xpassed",
+    "xfailed",
+    "pass",
+    "skipped",
 )
 """The verdict on several results is that of the worst."""
 
