@@ -62,6 +62,14 @@ def test_the_first_case_made_wrong_prints_the_block_shown(first_case):
     assert without_radii(printed) == without_radii(shown)
 
 
+def test_the_cases_of_autograds_habits_pass(tmp_path):
+    (text,) = blocks("yml")
+    path = tmp_path / "habits.grad.yaml"
+    path.write_text(text, encoding="utf-8")
+    result = run("run", str(path))
+    assert result.return_value == 0, result.output
+
+
 def test_every_key_of_a_case_is_in_the_table():
     table = README[README.index("| key of a case |") : README.index("A file may also have")]
     named = set(re.findall(r"`(\w+)", table))
