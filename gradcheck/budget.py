@@ -18,10 +18,7 @@ ELEMENT_BUDGET: Final = 2**24
 
 def is_surely_within(values: Sequence[Any], *, broadcast: bool = False) -> bool:
     """Whether no pairing of the values' elements, or their broadcast, can be over the budget."""
-    pairings = 1
-    for value in values:
-        pairings *= _most(value)
-    if pairings <= ELEMENT_BUDGET:
+    if math.prod(_most(value) for value in values) <= ELEMENT_BUDGET:
         return True
     return broadcast and _broadcast(values) <= ELEMENT_BUDGET
 
@@ -60,7 +57,7 @@ def _most(value: Any) -> int:
     A sum over an empty dimension is larger than what is summed.
     """
     if isinstance(value, Tensor):
-        return value.numel() or math.prod(max(size, 1) for size in value.shape)
+        return math.prod(max(size, 1) for size in value.shape)
     if isinstance(value, list):
         return max(1, sum(_most(item) for item in value))
     return 1

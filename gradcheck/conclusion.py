@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from gradcheck.advice import advice
 from gradcheck.ball import Ball
 from gradcheck.casefile.case import DType
 from gradcheck.entries import SHOWN, Label, worst_entries
 from gradcheck.published import Published
+from gradcheck.results import WORST_FIRST
 from gradcheck.verdict import Judgement, Verdict, worst_of
-
-WORST_FIRST: Final[tuple[Verdict, ...]] = ("fail", "inconclusive", "pass")
 
 Fields = dict[str, Any]
 """What a `Result` says beyond where it is."""
@@ -33,21 +32,19 @@ def conclude(
 ) -> Fields:
     """The worst of the judgement and the verdicts on what was published, with the reasons."""
     verdicts = {judgement.verdict, *(one.verdict for one in published)}
-    verdict = next(v for v in WORST_FIRST if v in verdicts)
+    verdict = min(verdicts, key=WORST_FIRST.index)
     wrong = [one for one in published if one.verdict == "fail"]
-    shown = next((one.ball for one in [*wrong, *published] if one.ball is not None), None)
-    balls = {**answers, "numeric": truth}
-    worst, difference = judgement.worst_entry, judgement.difference
-    if shown is not None:
-        balls["expected"] = shown
-        if wrong and not judgement.blame:
-            worst = worst_of(truth, shown)
-            difference = truth.farthest(shown) / judgement.scale
-    blame = [*judgement.blame, *(["expected"] if wrong else [])]
-    if verdict == "inconclusive":
-        blame = ["function"] if truth.notes else []
+    blame = _blame(verdict, truth, judgement, wrong)
     if blame == ["expected"]:
         line, formula = wrong[0].line, ""
+    balls = {**answers, "numeric": truth}
+    worst, difference = judgement.worst_entry, judgement.difference
+    expected = next((one.ball for one in [*wrong, *published] if one.ball is not None), None)
+    if expected is not None:
+        balls["expected"] = expected
+        if wrong and not judgement.blame:
+            worst = worst_of(truth, expected)
+            difference = truth.farthest(expected) / judgement.scale
     count = 1 if verdict == "pass" else SHOWN
     return {
         "quantity": quantity,
@@ -67,3 +64,12 @@ def conclude(
             *advice(verdict, truth, answers, judgement, dtype, required),
         ),
     }
+
+
+def _blame(
+    verdict: Verdict, truth: Ball, judgement: Judgement, wrong: Sequence[Published]
+) -> list[str]:
+    """Who is wrong; where nobody can be accused, the function if it has no derivative there."""
+    if verdict == "inconclusive":
+        return ["function"] if truth.notes else []
+    return [*judgement.blame, *(["expected"] if wrong else [])]

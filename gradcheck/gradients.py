@@ -21,7 +21,7 @@ from gradcheck.oracles import autograd, rounding
 from gradcheck.oracles.differences import Effort
 from gradcheck.passes import GRAD
 from gradcheck.place import Place
-from gradcheck.published import Published, applies, filled, judge_published
+from gradcheck.published import Published, expected_at, filled, judge_published
 from gradcheck.truths import EFFORTS, Truths, too_large
 from gradcheck.verdict import judge
 
@@ -47,7 +47,7 @@ class Gradients:
             self.function, given, self._tracked, self.case.passes, place.meaning()
         )
 
-    @property
+    @cached_property
     def _tracked(self) -> list[str]:
         return [n for n in self.case.inputs if self.place.value(n).is_floating_point()]
 
@@ -139,7 +139,7 @@ class Gradients:
         bounded = truth.bounding(rounding.to_array(found), required)
         if bounded is not None:
             return bounded
-        return rounding.measure(rounding.repeated(lambda: self._again(name)), found)
+        return rounding.measure(rounding.repeated(lambda: self._again(name), found), found.dtype)
 
     def _again(self, name: str) -> Tensor:
         found = self._run()[name]
@@ -147,12 +147,7 @@ class Gradients:
         return found
 
     def _expected(self, name: str) -> list[Expectation]:
-        return [
-            expectation
-            for expectation in self.place.point.expectations
-            if expectation.quantity == name + GRAD
-            and applies(expectation, self.case, self.place.dtype)
-        ]
+        return expected_at(self.place, name + GRAD)
 
     def _published(self, one: Expectation, truth: Ball, answer: Ball, scale: float) -> Published:
         if one.printed is None:

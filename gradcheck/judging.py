@@ -19,7 +19,7 @@ from gradcheck.oracles import autograd, handwritten, rounding
 from gradcheck.oracles.monte_carlo import Disturbed, Noise
 from gradcheck.passes import GRAD
 from gradcheck.place import CPU, Place
-from gradcheck.published import Published, applies, filled, judge_published
+from gradcheck.published import Published, applies, expected_at, filled, judge_published
 from gradcheck.torch_meaning import TorchMeaning
 from gradcheck.truths import EFFORTS, Truths, too_large
 from gradcheck.verdict import Judgement, judge, worst_of
@@ -82,8 +82,11 @@ def _value_ball(place: Place, name: str) -> Ball:
     given = {name: place.environment[name] for name in (*place.case.sizes, *function.given)}
     dtype = place.meaning().dtype
     return rounding.measure(
-        rounding.repeated(lambda: function.run(given, place.meaning())[name].to(dtype)),
-        place.value(name).to(dtype),
+        rounding.repeated(
+            lambda: function.run(given, place.meaning())[name].to(dtype),
+            place.value(name).to(dtype),
+        ),
+        dtype,
     )
 
 
@@ -98,7 +101,6 @@ class _Check:
         self.output = place.value(claim.output)
         self.required = place.case.required_resolution(place.dtype)
         self.segment = place.segment(claim)
-        self.is_pointwise = self.segment.is_pointwise
         self.measured: Ball | None = None
 
     def differentiate(self) -> None:
@@ -106,8 +108,7 @@ class _Check:
         self.gradient = self._gradient(self.value)
 
     def _gradient(self, value: Tensor) -> Tensor:
-        differentiate = autograd.slopes if self.is_pointwise else autograd.jacobian
-        return differentiate(self.segment, value, self.place.meaning())
+        return autograd.jacobian(self.segment, value, self.place.meaning())
 
     def ask_autograd(self, truth: Ball) -> Ball:
         """Autograd's gradient. Where it lies within the radius of a truth that is sharp enough, the
@@ -117,8 +118,8 @@ class _Check:
         if bounded is not None:
             return bounded
         if self.measured is None:
-            disturb = rounding.repeated(lambda: self._gradient(self.value))
-            self.measured = rounding.measure(disturb, self.gradient)
+            disturb = rounding.repeated(lambda: self._gradient(self.value), self.gradient)
+            self.measured = rounding.measure(disturb, self.value.dtype)
         return self.measured
 
     def ask_handwritten(self, formula: Written) -> Ball:
@@ -128,19 +129,19 @@ class _Check:
             EvaluationError, ShapeError: The formula has no value, or no derivative's shape.
         """
         segment = self.place.formula_segment(self.claim)
-        if self.is_pointwise and handwritten.is_pointwise(formula, segment):
+        if self.output.ndim == 0 and handwritten.is_pointwise(formula, segment):
 
             def disturb(count: int, noise: Noise) -> Tensor:
                 meaning = Disturbed(noise, count, self.value.dtype, self.place.device)
                 return handwritten.slopes(formula, segment, self.value.expand(count), meaning)
 
-            return rounding.measure_beside(disturb, self.value.dtype)
+            return rounding.measure(disturb, self.value.dtype, rounding.BESIDE)
 
         def jacobian() -> Tensor:
             output, meaning = tuple(self.output.shape), self.place.meaning()
             return handwritten.jacobian(formula, segment, self.value, output, meaning)
 
-        return rounding.measure(rounding.repeated(jacobian), jacobian())
+        return rounding.measure(rounding.repeated(jacobian), self.value.dtype)
 
     def judge(self, formula: Written | None) -> Fields:
         written: dict[str, Ball] = {}
@@ -208,10 +209,8 @@ class _Check:
         computed = answers.get("handwritten", answers["autograd"])
         return [
             judge_published(e, self.place, self._shaped, truth, computed, judgement.scale)
-            for e in self.place.point.expectations
-            if e.quantity == self.claim.quantity
-            and applies(e, self.place.case, self.place.dtype)
-            and not (wrong and e.of == "handwritten")
+            for e in expected_at(self.place, self.claim.quantity)
+            if not (wrong and e.of == "handwritten")
         ]
 
     def _shaped(self, value: Any) -> Tensor:

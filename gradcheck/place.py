@@ -93,6 +93,4 @@ def _largest(tensor: Tensor) -> float:
 def _widened(value: Any) -> Any:
     if not isinstance(value, Tensor):
         return value
-    if value.dtype is torch.float64 and value.device == CPU:
-        return value.detach()
     return value.detach().to(CPU, torch.float64 if value.is_floating_point() else None)

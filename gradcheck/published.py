@@ -75,6 +75,15 @@ def applies(expectation: Expectation, case: Case, dtype: DType) -> bool:
     return dtype == (expectation.dtype or case.widest)
 
 
+def expected_at(place: Place, quantity: str) -> list[Expectation]:
+    """What was published of a quantity for this point, and is held to the answers here."""
+    return [
+        expectation
+        for expectation in place.point.expectations
+        if expectation.quantity == quantity and applies(expectation, place.case, place.dtype)
+    ]
+
+
 def expected_ball(printed: Printed, shaped: Callable[[Any], Tensor]) -> Ball:
     """A published value, with one unit of its last printed digit as its radius.
 

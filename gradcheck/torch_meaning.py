@@ -21,8 +21,6 @@ from gradcheck.torch_words import as_index, pick
 MAX_DIMENSIONS: Final = 64
 SMALL: Final = 2**8
 """Elements of a value, three of which are always within the budget together."""
-_COUNTED: Final = ("tensor", "operand")
-"""Kinds of argument that are values in the dtype of the check."""
 _LARGEST: Final = 2**62
 """Of whole numbers in settings: torch adds to them."""
 
@@ -54,18 +52,17 @@ class TorchMeaning:
             return function
         if not keywords and _is_operand_like(word) and self._are_small(arguments):
             return function(*arguments)
-        values = [
-            self._value(parameter, value)
-            for parameter, value in zip(_positional(word, len(arguments)), arguments, strict=True)
-        ]
-        named: dict[str, Any] = {}
-        for name, value in keywords.items():
-            if value is not None:
-                named[name] = self._value(_parameters(word)[name], value)
+        positional = _positional(word, len(arguments))
+        values = [self._value(*pair) for pair in zip(positional, arguments, strict=True)]
+        named = {
+            name: self._value(_parameters(word)[name], value)
+            for name, value in keywords.items()
+            if value is not None
+        }
         if word.creates:
             named |= {"dtype": self.dtype, "device": self.device}
         elif not budget.is_surely_within(
-            [*values, *named.values()] if named else values, broadcast=word.name in BROADCASTING
+            [*values, *named.values()], broadcast=word.name in BROADCASTING
         ):
             budget.dry_run(function, *values, **named)
         if word.name == "detach":
@@ -127,8 +124,6 @@ class TorchMeaning:
         Masks and indices are counted with in the dtype of the check.
         """
         kind = parameter.kind
-        if kind in _COUNTED and isinstance(value, Tensor) and value.dtype is self.dtype:
-            return value
         if kind == "raw":
             return self._raw(value)
         if kind == "list":

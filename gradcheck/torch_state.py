@@ -43,10 +43,13 @@ def _older_name(get: Callable[[], Any], set: Callable[[Any], object], value: obj
     return _Setting(get_if_it_counts, lambda value: value is not None and set(value), (value, None))
 
 
+def _attribute(holder: Any, name: str, *values: object) -> _Setting:
+    return _Setting(partial(getattr, holder, name), partial(setattr, holder, name), values)
+
+
 def _full_precision(holder: Any) -> _Setting:
     """Of float32 in a library's operation; "none" is what the more general setting says."""
-    name = "fp32_precision"
-    return _Setting(partial(getattr, holder, name), partial(setattr, holder, name), _PRECISE)
+    return _attribute(holder, "fp32_precision", "ieee", "none")
 
 
 def _no_reduced_sums(dtype: str) -> _Setting:
@@ -63,17 +66,19 @@ def _no_reduced_sums(dtype: str) -> _Setting:
     return _Setting(get, set, ((False, get()[1]),))
 
 
-def _no_half_sums() -> _Setting:
-    name = "allow_fp16_accumulation"
-    get, set = partial(getattr, cuda.matmul, name), partial(setattr, cuda.matmul, name)
-    return _Setting(get, set, (False,))
-
-
 def _anomaly_mode() -> tuple[bool, bool]:
     return torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()
 
 
-_PRECISE: Final = ("ieee", "none")
+# Made of its bits: it may be made while subnormals are flushed.
+_SUBNORMAL: Final = torch.tensor(1 << 50, dtype=torch.int64, device="cpu").view(torch.float64)
+
+
+def _flushes_subnormals() -> bool:
+    """Whether torch takes subnormals for zero; it has no way to ask for the setting."""
+    return (_SUBNORMAL * 1.0).item() == 0.0
+
+
 _EVERYWHERE: Final = (
     # Set first, and put back first, older names override none of the newer ones.
     _older_name(torch.get_float32_matmul_precision, torch.set_float32_matmul_precision, "highest"),
@@ -85,6 +90,7 @@ _EVERYWHERE: Final = (
         lambda mode: torch.set_anomaly_enabled(*mode),
         ((False, True), (False, False)),
     ),
+    _Setting(_flushes_subnormals, torch.set_flush_denormal, (False,)),
     _Setting(torch.get_default_dtype, torch.set_default_dtype, (torch.float32,)),
 )
 _ON_CUDA: Final = (
@@ -92,7 +98,7 @@ _ON_CUDA: Final = (
     *map(_full_precision, (cudnn, cuda.matmul, cudnn.conv, cudnn.rnn)),
     _no_reduced_sums("fp16"),
     _no_reduced_sums("bf16"),
-    _no_half_sums(),
+    _attribute(cuda.matmul, "allow_fp16_accumulation", False),
     _no_autocast("cuda"),
 )
 # One thread: how many there are decides in which order sums are formed, and so their digits. It
@@ -113,13 +119,10 @@ def checking() -> Iterator[None]:
     zero too. Neither the default dtype nor the default device of the caller matters inside.
     """
     found = [setting.get() for setting in _SETTINGS]
-    flushes = _flushes_subnormals()
     try:
         for setting, value in zip(_SETTINGS, found, strict=True):
             if value not in setting.values:
                 setting.set(setting.values[0])
-        if flushes:
-            torch.set_flush_denormal(False)
         with warnings.catch_warnings(), _tracking(), _on_the_cpu():
             # What torch and numpy warn of is in the answers; as errors they would change verdicts.
             warnings.simplefilter("ignore")
@@ -130,8 +133,6 @@ def checking() -> Iterator[None]:
             changed = changed or value not in setting.values
             if changed:
                 setting.set(value)
-        if flushes:
-            torch.set_flush_denormal(True)
 
 
 def _tracking() -> AbstractContextManager[object]:
@@ -144,12 +145,3 @@ def _tracking() -> AbstractContextManager[object]:
 def _on_the_cpu() -> AbstractContextManager[object]:
     """Tensors are made on the CPU unless it is said where."""
     return nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu")
-
-
-# Made of its bits: it may be made while subnormals are flushed.
-_SUBNORMAL: Final = torch.tensor(1 << 50, dtype=torch.int64, device="cpu").view(torch.float64)
-
-
-def _flushes_subnormals() -> bool:
-    """Whether torch takes subnormals for zero; it has no way to ask for the setting."""
-    return (_SUBNORMAL * 1.0).item() == 0.0

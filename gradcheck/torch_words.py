@@ -29,8 +29,7 @@ def floor_divide(input: Operand, other: Operand) -> Operand:
 def power(base: Operand, exponent: Operand) -> Operand:
     """base**exponent; a power of two whole numbers is exact while it is small."""
     if isinstance(base, Tensor) or isinstance(exponent, Tensor):
-        power: Tensor = torch.pow(base, exponent)  # type: ignore[arg-type]  # ** takes a detour
-        return power
+        return base**exponent
     if isinstance(base, int) and isinstance(exponent, int) and _is_short(base, exponent):
         exact: int = base**exponent
         return exact

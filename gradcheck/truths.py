@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import cached_property
 from typing import Final
 
 import torch
@@ -43,41 +44,39 @@ class Truths:
     """
 
     def __init__(self, place: Place) -> None:
-        self._case = place.case
+        self._claims = place.case.claims
         self._held = place.widened()
         self._found: dict[tuple[str, Effort], Ball] = {}
-        self._looked = False
 
     def ask(self, claim: Claim, effort: Effort) -> Ball:
         """The claim's Jacobian. Raises what the function raises."""
         key = claim.quantity, effort
         if key not in self._found:
-            segment = self._segment(claim)
-            if segment.is_pointwise:
-                self._found |= self._slopes(claim, effort)
-            else:
-                at = segment.held[segment.start]
-                self._found[key] = numeric.jacobian(_function(segment), at, effort=effort)
+            self._found[key] = self._ask(claim, effort)
         return self._found[key]
+
+    def _ask(self, claim: Claim, effort: Effort) -> Ball:
+        segment = self._segment(claim)
+        if not segment.is_pointwise:
+            at = segment.held[segment.start]
+            return numeric.jacobian(_function(segment), at, effort=effort)
+        if effort == "quick" and claim.quantity in self._side_by_side:
+            return self._side_by_side[claim.quantity]
+        return numeric.slopes([_curve(segment)], effort=effort)[0]
+
+    @cached_property
+    def _side_by_side(self) -> dict[str, Ball]:
+        """A quick look at all claims of numbers by numbers; empty where one of them raises."""
+        segments = {claim.quantity: self._segment(claim) for claim in self._claims}
+        curves = {name: _curve(one) for name, one in segments.items() if one.is_pointwise}
+        try:
+            balls = numeric.slopes(list(curves.values()), effort="quick") if curves else []
+        except Exception:
+            return {}  # what raises is asked for by itself, and raises then
+        return dict(zip(curves, balls, strict=True))
 
     def _segment(self, claim: Claim) -> Segment:
         return Segment(claim.steps, claim.input, claim.output, self._held)
-
-    def _slopes(self, claim: Claim, effort: Effort) -> dict[tuple[str, Effort], Ball]:
-        """The derivative that is asked for and, at the first quick look, all others like it."""
-        if effort == "quick" and not self._looked:
-            self._looked = True
-            try:
-                return self._together([claim, *self._case.claims], effort)
-            except Exception:
-                pass  # what raises is asked for by itself, and raises then
-        return self._together([claim], effort)
-
-    def _together(self, claims: Sequence[Claim], effort: Effort) -> dict[tuple[str, Effort], Ball]:
-        segments = {claim.quantity: self._segment(claim) for claim in claims}
-        curves = {name: _curve(one) for name, one in segments.items() if one.is_pointwise}
-        balls = numeric.slopes(list(curves.values()), effort=effort)
-        return {(name, effort): ball for name, ball in zip(curves, balls, strict=True)}
 
 
 def _function(segment: Segment) -> Callable[[Tensor], Tensor]:

@@ -109,7 +109,7 @@ def test_last_failed_and_exitfirst(files, pytester):
     pytester.runpytest_subprocess("--ff", "-x").assert_outcomes(failed=1)
 
 
-MODES = ["load", "loadscope", "loadfile", "loadgroup", "worksteal", "each"]
+MODES = ["no", "load", "loadscope", "loadfile", "loadgroup", "worksteal", "each"]
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -13,6 +13,7 @@ from gradcheck.casefile.case import Case, DType, ExpectedFailure
 from gradcheck.casefile.derivatives import Derivatives
 from gradcheck.casefile.document import Path
 from gradcheck.casefile.expectations import Expectations, read_passes
+from gradcheck.casefile.models import several
 from gradcheck.casefile.names import Reader, name_problem
 from gradcheck.casefile.points import expand, written_points
 from gradcheck.functions import Function, Recurrence, State, Step
@@ -130,7 +131,7 @@ class CaseBuilder:
             line=self.document.position(self.path, key=True)[0],
             about=_printable(model.about),
             source=_printable(model.source or defaults.source),
-            tags=frozenset([*_listed(defaults.tags), *_listed(model.tags)]),
+            tags=frozenset([*several(defaults.tags), *several(model.tags)]),
             sizes=sizes,
             inputs=self.inputs,
             function=self.function,
@@ -139,7 +140,7 @@ class CaseBuilder:
             gradients=self.gradients,
             points=points,
             dtypes=tuple(dict.fromkeys(self._dtypes())),
-            devices=tuple(dict.fromkeys(_listed(model.devices or defaults.devices or "auto"))),
+            devices=tuple(dict.fromkeys(several(model.devices or defaults.devices or "auto"))),
             resolution=_number(model.resolution or defaults.resolution),
             skip=model.skip and _printable(model.skip),
             xfail=_expected_failure(model.xfail),
@@ -147,7 +148,7 @@ class CaseBuilder:
 
     def _variants(self) -> Iterator[tuple[str, dict[str, int]]]:
         """Every combination of the sizes, with what it adds to the case's name."""
-        choices = [_listed(size) for size in self.model.sizes.values()]
+        choices = [several(size) for size in self.model.sizes.values()]
         listed = [name for name, size in self.model.sizes.items() if isinstance(size, list)]
         for combination in itertools.product(*choices):
             sizes = dict(zip(self.model.sizes, combination, strict=True))
@@ -270,7 +271,7 @@ class CaseBuilder:
             self.read.report(path, f"so many steps take more than {MAX_COST:,} operations")
 
     def _dtypes(self) -> list[DType]:
-        return list(_listed(self.model.dtypes or self.defaults.dtypes or "float64"))
+        return list(several(self.model.dtypes or self.defaults.dtypes or "float64"))
 
 
 def _written_names(function: Mapping[str, Any]) -> Iterator[str]:
@@ -285,12 +286,6 @@ def _expected_failure(xfail: models.XFail | None) -> ExpectedFailure | None:
 def _printable(text: str | None) -> str:
     """A text for a reader, without what would move a terminal's cursor."""
     return "".join(c if c.isprintable() else " " for c in text or "")
-
-
-def _listed(value: Any) -> Any:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
 
 
 def _number(value: Any) -> float | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
 
 from gradcheck.casefile import models
 from gradcheck.casefile.case import DType, Expectation
@@ -117,7 +116,7 @@ def read_passes(
     """The settings under `autograd`; one plain pass where there are none."""
     if written is None:
         return Passes()
-    retained = _listed(written.retain_grad)
+    retained = models.several(written.retain_grad)
     for index, name in enumerate(retained):
         here = (*path, "retain_grad", *([index] if isinstance(written.retain_grad, list) else []))
         if name in function.given:
@@ -131,7 +130,3 @@ def read_passes(
                 message = f"with `disabled_by` there is no backward pass: leave `{key}` out"
                 read.report((*path, key), message, key=True)
     return Passes(written.backward_passes, written.zero_grad, written.disabled_by, tuple(retained))
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]

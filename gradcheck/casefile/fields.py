@@ -77,12 +77,6 @@ def _published(value: object) -> object:
     return _numbers(value)
 
 
-def _passes(value: Any) -> int:
-    if type(value) is not int or not 1 <= value <= MOST_PASSES:
-        _expect(f"a whole number from 1 to {MOST_PASSES}")
-    return value
-
-
 def _tag(value: str) -> str:
     """A word that pytest's -m can select by, and does nothing else with."""
     if value in _RESERVED_TAGS:
@@ -132,10 +126,16 @@ def _resolution(value: Any) -> int | Decimal:
     return value  # type: ignore[no-any-return]
 
 
-def _samples(value: Any) -> int:
-    if type(value) is not int or not 1 <= value <= MOST_SAMPLES:
-        _expect(f"a whole number from 1 to {MOST_SAMPLES:,}")
-    return value
+def _from_1_to(most: int) -> tuple[PlainValidator, WithJsonSchema]:
+    """What makes an `int` a whole number from 1 to `most`."""
+
+    def validate(value: Any) -> int:
+        if type(value) is not int or not 1 <= value <= most:
+            _expect(f"a whole number from 1 to {most:,}")
+        return value
+
+    schema = {"type": "integer", "minimum": 1, "maximum": most}
+    return PlainValidator(validate), WithJsonSchema(schema)
 
 
 def _sizes(value: Any) -> int | list[int]:
@@ -220,16 +220,8 @@ Resolution = Annotated[
     PlainValidator(_resolution),
     WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": 1}),
 ]
-Samples = Annotated[
-    int,
-    PlainValidator(_samples),
-    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MOST_SAMPLES}),
-]
-Passes = Annotated[
-    int,
-    PlainValidator(_passes),
-    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MOST_PASSES}),
-]
+Samples = Annotated[int, *_from_1_to(MOST_SAMPLES)]
+Passes = Annotated[int, *_from_1_to(MOST_PASSES)]
 Tag = Annotated[
     str,
     AfterValidator(_tag),

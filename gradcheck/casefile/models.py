@@ -50,6 +50,13 @@ _List = _Tag("(list)")
 _Mapping = _Tag("(mapping)")
 
 
+def several(value: Any) -> list[Any]:
+    """What may be written as one value or as a list, as a list; empty where it is left out."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
 def _form(value: object) -> str | None:
     """What a value is written as; the unions below are told apart by it."""
     if isinstance(value, dict):

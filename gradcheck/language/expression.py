@@ -321,25 +321,17 @@ def _call(node: Call, scope: Scope, meaning: Meaning) -> Any:
         else:
             arguments.append(_evaluate(argument, scope, meaning))
     keywords = {name: _evaluate(value, scope, meaning) for name, value in node.keywords}
-    try:
-        return meaning.call(node.word, arguments, keywords)
-    except Exception as error:
-        raise _located(error, node) from error
+    return _blamed(node, meaning.call, node.word, arguments, keywords)
 
 
 def _blamed(node: Node, function: Callable[..., Any], *arguments: Any) -> Any:
     """function(*arguments); whatever it raises becomes an `EvaluationError` at the node."""
     try:
         return function(*arguments)
+    except EvaluationError as error:
+        if error.expression is None and not error.end:
+            error.start, error.end = node.start, node.end
+        raise
     except Exception as error:
-        raise _located(error, node) from error
-
-
-def _located(error: Exception, node: Node) -> EvaluationError:
-    """The error as one of an evaluation, with the place in the formula if it has none yet."""
-    if not isinstance(error, EvaluationError):
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        return EvaluationError(lines[0].rstrip("."), node.start, node.end)
-    if error.expression is None and not error.end:
-        error.start, error.end = node.start, node.end
-    return error
+        raise EvaluationError(lines[0].rstrip("."), node.start, node.end) from error

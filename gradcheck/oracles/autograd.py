@@ -34,23 +34,10 @@ def jacobian(segment: Segment, value: Tensor, meaning: Meaning) -> Tensor:
         output = segment.value(leaf, meaning)
         if not output.requires_grad:
             return value.new_zeros((*output.shape, *value.shape))
+        if output.ndim == 0:
+            return _gradient(output, leaf)
         rows = _rows(output.reshape(-1), leaf)
     return rows.reshape((*output.shape, *value.shape))
-
-
-def slopes(segment: Segment, value: Tensor, meaning: Meaning) -> Tensor:
-    """The derivatives of a pointwise segment at each of the numbers in `value`, of its shape.
-
-    Raises:
-        EvaluationError: The function has no value here.
-    """
-    leaf = value.detach().clone().requires_grad_()
-    with torch.enable_grad():
-        output = segment.value(leaf, meaning)
-        if not output.requires_grad:
-            return torch.zeros_like(leaf)
-        # Their sum, and not a cotangent of ones: torch would import sympy to look at its shape.
-        return _gradient(output.sum() if output.ndim else output, leaf)
 
 
 def gradients(

@@ -114,7 +114,6 @@ class Differences(NamedTuple):
 
     `slope` is (f(x + h) − f(x − h))/2h, `second` is |f(x + h) + f(x − h) − 2f(x)|, `magnitude` the
     largest of the three |f|, and `noise` what a value of f can be off at the finest scale.
-    `is_finite` where every value that was used is.
     """
 
     step: Array
@@ -123,23 +122,19 @@ class Differences(NamedTuple):
     second: Array
     magnitude: Array
     noise: Array
-    is_finite: bool
 
 
 def differences(samples: Samples) -> Differences:
     """The differences of `samples`; a level with a value that is not finite drops out."""
     after, before, centre = samples.forward, samples.backward, samples.centre
     slope = (after - before) / (2 * samples.step)
-    finite = np.isfinite(slope)
-    is_finite = bool(finite.all())
-    if not is_finite:
-        slope[~finite] = np.nan
+    slope[~np.isfinite(slope)] = np.nan
     second = np.abs((after - centre) + (before - centre))
     magnitude = np.maximum(np.maximum(np.abs(after), np.abs(before)), np.abs(centre))
     shown = _at_the_finest(slope, second, samples.step, _ROUNDING * np.fmax.reduce(magnitude))
     shown = np.fmax(_pooled(shown, samples.outputs), samples.rounding)
     noise = np.fmax(np.fmax(_EPSILON * magnitude, SMALLEST), shown)
-    return Differences(samples.step, samples.scale, slope, second, magnitude, noise, is_finite)
+    return Differences(samples.step, samples.scale, slope, second, magnitude, noise)
 
 
 def _pooled(shown: Array, outputs: int) -> Array:

@@ -38,20 +38,19 @@ def extrapolate(found: Differences) -> Candidates:
     A sharp candidate of wide steps alone proves nothing: sin(2πn x) is constant at integer steps.
     """
     error = np.fmax(found.noise, plateau(found)) / found.step
-    level = neville(found.slope, error, found.step, found.is_finite)
+    level = neville(found.slope, error, found.step)
     trusted = np.where(_uncontradicted(level), level.bound, np.inf)
     chosen = np.argmin(trusted, axis=0), np.arange(trusted.shape[1])
     return _widened(Candidates(level.value[chosen], trusted[chosen]), level, found)
 
 
-def neville(slope: Array, error: Array, step: Array, is_finite: bool = False) -> Candidates:
+def neville(slope: Array, error: Array, step: Array) -> Candidates:
     """Each level's best candidate over the columns of Neville's scheme in h².
 
     A candidate's bound is the largest of its differences to both parents and to the next level's
-    value of the same column, plus twice its share of `error`, the levels' η/h. `is_finite` says
-    that every slope is.
+    value of the same column, plus twice its share of `error`, the levels' η/h.
     """
-    value, share = _table(slope, error, step, is_finite)
+    value, share = _table(slope, error, step)
     apart = np.full_like(value, np.inf)  # the last level has nobody to confirm it
     # The next level confirms no more than its own error allows.
     apart[:, :-1] = np.abs(value[:, :-1] - value[:, 1:]) + share[:, 1:]
@@ -67,14 +66,14 @@ def neville(slope: Array, error: Array, step: Array, is_finite: bool = False) ->
     return Candidates(np.where(bound < np.inf, value, 0.0), bound)
 
 
-def _table(slope: Array, error: Array, step: Array, is_finite: bool) -> tuple[Array, Array]:
+def _table(slope: Array, error: Array, step: Array) -> tuple[Array, Array]:
     """The values of Neville's scheme and their errors, (columns, levels, entries).
 
     Where the steps of all entries are in the same ratios, as they are but for very small inputs,
     the scheme is the same linear combination of the levels for each: one product.
     """
     relative = step / step[0]
-    if is_finite and (relative == relative[:, :1]).all():
+    if np.isfinite(slope).all() and (relative == relative[:, :1]).all():
         weights, sizes = _weights(relative[:, 0].tobytes())
         return weights @ slope, sizes @ error
     return _scheme(slope, step, np.subtract), _scheme(error, step, np.add)

@@ -8,7 +8,6 @@ amount of that size, and seeing how far the final answer moves, measures what ro
 from __future__ import annotations
 
 import functools
-import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal
 
@@ -52,20 +51,15 @@ class Noise:
     def __init__(self, unit: float, seed: int) -> None:
         self.unit = unit
         self._seed = seed
-        self._blocks = 0
-        self._used = BLOCK
-        """How many blocks of numbers were taken, and how many numbers of the last one."""
-        self._block: Tensor | None = None
-        """The last one, as amounts for the last dtype and device."""
-        self._row = 0
+        self._blocks = 0  # that were taken
+        self._used = BLOCK  # amounts of the last one
+        self._block: Tensor | None = None  # the last one, for the last dtype and device
+        self._row = 0  # of the last block of factors
 
     def move(self, value: Any) -> Any:
         """A floating-point tensor, each entry moved by an amount of its own; others as they are."""
         if not isinstance(value, Tensor) or not value.is_floating_point():
             return value
-        if value.numel() == 1:
-            number = _numbers(self._seed, self._blocks)[self._take(1)]
-            return torch.add(value, value, alpha=self.unit * number)
         return torch.addcmul(value, value, self._amounts(value))
 
     def _amounts(self, like: Tensor) -> Tensor:
@@ -108,20 +102,11 @@ class Noise:
             return not isinstance(value, float) or value.is_integer()
         if not value.is_floating_point() or value.numel() == 0:
             return True
-        first = float((value if value.numel() == 1 else value.flatten()[0]).item())
-        if not first.is_integer() or abs(first) > 1 / self.unit:
-            return False
-        if value.numel() == 1:
-            return True
+        first = float(value.flatten()[0].item())  # mostly that one is not
+        if not first.is_integer() or abs(first) > 1 / self.unit or value.numel() == 1:
+            return first.is_integer() and abs(first) <= 1 / self.unit
         small = value.abs() <= 1 / self.unit
         return bool(torch.all(small & (value == value.round())))
-
-
-@functools.lru_cache(maxsize=32)
-def _numbers(seed: int, block: int) -> list[float]:
-    """The numbers of a block, uniform in ±2, for values of one element."""
-    source = random.Random(seed + 1_000_003 * block)
-    return [source.uniform(-2.0, 2.0) for _ in range(BLOCK)]
 
 
 def _drawn(

@@ -15,7 +15,7 @@ from torch import Tensor
 from gradcheck.ball import Array, Ball
 from gradcheck.oracles.differences import Effort, Samples, differences, ladder
 from gradcheck.oracles.extrapolation import extrapolate
-from gradcheck.oracles.rounding import Disturb, deviation, deviation_beside, repeated, to_array
+from gradcheck.oracles.rounding import BESIDE, Disturb, deviation, repeated
 from gradcheck.oracles.singularity import Kind, kinds, one_sided_slopes
 
 Function = Callable[[Tensor], Tensor]
@@ -47,11 +47,10 @@ def jacobian(function: Function, point: Tensor, *, effort: Effort = "full") -> B
     """
     x = point.detach().cpu().numpy().astype(np.float64)
     with torch.no_grad(), np.errstate(all="ignore"):
-        value = function(point.detach().clone())
-        output = tuple(value.shape)
-        disturb = repeated(lambda: function(point.detach().clone()).reshape(-1))
-        rounding = _rounding(disturb, to_array(value).reshape(-1))
-        batches = _samples(_Batched(function, point), x, rounding, effort)
+        disturb = repeated(lambda: function(point.detach().clone()))
+        value, rounding = deviation(disturb, _HALF_ULP, samples=2)
+        output = value.shape
+        batches = _samples(_Batched(function, point), x, rounding.reshape(-1), effort)
         answer = _joined([_answer(samples) for samples in batches])
     return Ball(
         _transposed(answer.midpoint, output, x.shape),
@@ -65,7 +64,7 @@ class Curve(NamedTuple):
     """A number as a function of a number, looked at in one point.
 
     `value` maps as many float64 numbers as it is given, (n,), to as many; in the first call the
-    first is the point. `disturb` evaluates it at the point under noise, but for the first time.
+    first is the point. `disturb` evaluates it at the point.
     """
 
     point: float
@@ -86,7 +85,7 @@ def slopes(curves: Sequence[Curve], *, effort: Effort = "full") -> list[Ball]:
         values = np.stack(
             [curve.value(p).numpy() for curve, p in zip(curves, points, strict=True)], axis=1
         )
-        rounding = [deviation_beside(curve.disturb, _HALF_ULP)[1] for curve in curves]
+        rounding = [deviation(curve.disturb, _HALF_ULP, BESIDE)[1] for curve in curves]
         levels = len(steps)
         answer = _answer(
             Samples(
@@ -111,14 +110,6 @@ def _ball(answer: _Answer, entry: int) -> Ball:
         kind, before, after = answer.kind[here], answer.before[here], answer.after[here]
         notes = _notes(_Answer(*one, kind, before, after), (), ())
     return Ball(np.asarray(one[0]), np.asarray(one[1]), "estimated", tuple(notes))
-
-
-def _rounding(disturb: Disturb, value: Array) -> Array:
-    """What rounding inside a function moves its value by, entry by entry: Monte-Carlo arithmetic.
-
-    Not finite where the function is not, or only just: no difference tells anything there.
-    """
-    return deviation(disturb, value, _HALF_ULP, samples=2)
 
 
 class _Batched:

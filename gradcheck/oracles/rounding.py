@@ -22,41 +22,31 @@ FLOOR: Final = 4.0
 """… plus this many half units in the last place of the answer."""
 
 Disturb = Callable[[int, Noise], Tensor]
-"""So many evaluations of the same, stacked along a new first dimension, disturbed by noise."""
+"""So many evaluations of the same, stacked: the first undisturbed, the others under noise."""
 
 
-def repeated(evaluate: Callable[[], Tensor]) -> Disturb:
-    """Evaluations one after the other, of whatever torch code."""
+def repeated(evaluate: Callable[[], Tensor], undisturbed: Tensor | None = None) -> Disturb:
+    """Evaluations one after the other, of whatever torch code; the first may be known already."""
 
     def disturb(count: int, noise: Noise) -> Tensor:
+        first = evaluate() if undisturbed is None else undisturbed
         with MonteCarlo(noise):
-            return torch.stack([evaluate() for _ in range(count)])
+            others = [evaluate() for _ in range(count - 1)]
+        return torch.stack([first, *others])
 
     return disturb
 
 
-def measure(disturb: Disturb, answer: Tensor, seed: int = 0) -> Ball:
-    """The ball around `answer`, what an evaluation gives undisturbed, that rounding fills.
+def measure(disturb: Disturb, dtype: torch.dtype, samples: int = SAMPLES, seed: int = 0) -> Ball:
+    """The ball around what an evaluation in `dtype` gives undisturbed, that rounding fills.
 
-    The radius is SAFETY times the largest deviation in SAMPLES disturbed evaluations, plus FLOOR
-    half units in the last place of the entry, plus the dtype's smallest subnormal; infinite where
-    a disturbed evaluation is not finite though the answer is. An answer that is not finite is
+    The radius is SAFETY times the largest deviation in some disturbed samples, plus FLOOR half
+    units in the last place of the entry, plus the dtype's smallest subnormal; infinite where a
+    disturbed evaluation is not finite though the answer is. An answer that is not finite is
     itself: its radius is 0.
     """
-    midpoint = to_array(answer)
-    unit, _ = _precision(answer.dtype)
-    return _filled(midpoint, deviation(disturb, midpoint, unit, seed), answer.dtype)
-
-
-def measure_beside(disturb: Disturb, dtype: torch.dtype, seed: int = 0) -> Ball:
-    """The same for evaluations that come side by side, of which the first is undisturbed."""
-    unit, _ = _precision(dtype)
-    midpoint, spread = deviation_beside(disturb, unit, seed)
-    return _filled(midpoint, spread, dtype)
-
-
-def _filled(midpoint: Array, spread: Array, dtype: torch.dtype) -> Ball:
     unit, smallest = _precision(dtype)
+    midpoint, spread = deviation(disturb, unit, samples, seed)
     radius = SAFETY * spread + FLOOR * unit * np.abs(midpoint) + smallest
     return Ball(midpoint, np.where(np.isfinite(midpoint), radius, 0.0), "estimated")
 
@@ -69,28 +59,13 @@ def _precision(dtype: torch.dtype) -> tuple[float, float]:
 
 
 def deviation(
-    disturb: Disturb,
-    midpoint: Array,
-    unit: float,
-    seed: int = 0,
-    samples: int = SAMPLES,
-) -> Array:
-    """The largest distance from `midpoint`, entry by entry, in some disturbed evaluations."""
-    return _farthest(to_array(disturb(samples, Noise(unit, seed))), midpoint)
-
-
-def deviation_beside(
-    disturb: Disturb, unit: float, seed: int = 0, samples: int = BESIDE
+    disturb: Disturb, unit: float, samples: int = SAMPLES, seed: int = 0
 ) -> tuple[Array, Array]:
-    """The undisturbed value, and the largest distance from it in some disturbed ones beside it."""
+    """The undisturbed value, and the largest distance from it in some disturbed samples."""
     values = to_array(disturb(1 + samples, Noise(unit, seed)))
-    return values[0], _farthest(values[1:], values[0])
-
-
-def _farthest(values: Array, midpoint: Array) -> Array:
     with np.errstate(invalid="ignore"):
-        largest: Array = np.abs(values - midpoint).max(axis=0)
-    return np.where(np.isnan(largest), np.inf, largest)
+        largest: Array = np.abs(values[1:] - values[0]).max(axis=0)
+    return values[0], np.where(np.isnan(largest), np.inf, largest)
 
 
 def to_array(tensor: Tensor) -> Array:

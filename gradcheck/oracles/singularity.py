@@ -50,7 +50,7 @@ def kinds(samples: Samples, found: Differences) -> NDArray[np.int64]:
     (bend, rise), (last, _) = _exponents(sizes, found)
     largest = over_inputs(np.fmax.reduce(found.magnitude), samples.outputs)
     noisy = found.noise[-1] > np.fmax(_CHAOS * largest, SMALLEST)
-    if found.is_finite and _falls(bend, rise) and not noisy.any():
+    if np.isfinite(found.slope).all() and _falls(bend, rise) and not noisy.any():
         return np.zeros(len(samples.centre), dtype=np.int64)
     met = {
         Kind.UNDEFINED: ~np.isfinite(samples.centre),

@@ -38,7 +38,7 @@ def composition(source, depth=4):
 
 
 def ball(evaluate, seed=0):
-    return measure(repeated(evaluate), evaluate(), seed)
+    return measure(repeated(evaluate), evaluate().dtype, seed=seed)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -153,7 +153,7 @@ def test_the_mode_ends_also_after_an_exception():
         raise ArithmeticError("no value")
 
     with pytest.raises(ArithmeticError):
-        measure(repeated(raises), expected)
+        measure(repeated(raises, expected), expected.dtype)
     assert not torch.equal(calls[0], expected)
     assert torch.equal(x.exp(), expected)
 
