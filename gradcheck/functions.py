@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gradcheck.errors import EvaluationError
-from gradcheck.language.expression import Expression, Meaning, Name, Scope
+from gradcheck.language.expression import Expression, Meaning, Scope
 from gradcheck.language.parser import MAX_COST
+from gradcheck.language.tree import Name
 from gradcheck.language.vocabulary import WORDS
 
 Environment = dict[str, Any]

@@ -3,8 +3,9 @@ import torch
 
 from gradcheck.errors import EvaluationError
 from gradcheck.functions import Function, Recurrence, Segment, State, Step, trajectory
-from gradcheck.language.expression import Expression, Number
+from gradcheck.language.expression import Expression
 from gradcheck.language.parser import MAX_COST, parse
+from gradcheck.language.tree import Number
 from gradcheck.torch_meaning import TorchMeaning
 
 MEANING = TorchMeaning(torch.float64, torch.device("cpu"))

@@ -14,7 +14,8 @@ from gradcheck.casefile.case import DEFAULT_RESOLUTION, Case
 from gradcheck.casefile.load import find, load
 from gradcheck.claims import Claim, RecurrentFormula
 from gradcheck.cli import cli
-from gradcheck.language.expression import Call, Expression, Name, walk
+from gradcheck.language.expression import Expression
+from gradcheck.language.tree import Call, Name, walk
 from gradcheck.place import Place
 
 ROOT = Path(__file__).parent.parent

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from gradcheck.language.expression import Call, walk
 from gradcheck.language.parser import parse
+from gradcheck.language.tree import Call, walk
 from gradcheck.language.vocabulary import WORDS
 from gradcheck.torch_meaning import TorchMeaning
 

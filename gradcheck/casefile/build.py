@@ -17,8 +17,9 @@ from gradcheck.casefile.models import several
 from gradcheck.casefile.names import Reader, name_problem
 from gradcheck.casefile.points import expand, written_points
 from gradcheck.functions import Function, Recurrence, State, Step
-from gradcheck.language.expression import Expression, Number
+from gradcheck.language.expression import Expression
 from gradcheck.language.parser import MAX_COST
+from gradcheck.language.tree import Number
 from gradcheck.passes import GRAD
 
 UNREAD: Final = Expression("", Number(0, 0, 0))

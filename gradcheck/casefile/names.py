@@ -10,10 +10,11 @@ from typing import Final
 from gradcheck.casefile.document import Document, Path
 from gradcheck.casefile.problems import Problem
 from gradcheck.errors import ExpressionError
-from gradcheck.language.expression import Definition, Expression, Name, walk
+from gradcheck.language.expression import Definition, Expression
 from gradcheck.language.leibniz import Link, parse_link
 from gradcheck.language.parser import parse
 from gradcheck.language.spelling import suggestion
+from gradcheck.language.tree import Name, walk
 from gradcheck.language.vocabulary import WORDS
 
 IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)

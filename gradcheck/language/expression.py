@@ -1,17 +1,29 @@
 """An expression: one syntax tree that serves every meaning a formula can have.
 
-A tree is made of six kinds of node. What its words do is a `Meaning`'s business: torch tensors,
-tensors whose every operation is moved a little, balls. Offsets count characters of the text.
+What its words do is a `Meaning`'s business: torch tensors, tensors whose every operation is moved
+a little, balls.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, NamedTuple, Protocol
 
 from gradcheck.errors import EvaluationError
+from gradcheck.language.tree import (
+    Call,
+    Index,
+    Items,
+    Literal,
+    Name,
+    Node,
+    Number,
+    Slice,
+    Use,
+    children,
+)
 from gradcheck.language.vocabulary import POINTWISE
 from gradcheck.language.word import Word
 
@@ -34,85 +46,6 @@ class Meaning(Protocol):
 
 Scope = Mapping[str, Any]
 """The values that names have; `dA/dB` is a name too."""
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """A number, exactly as written."""
-
-    start: int
-    end: int
-    value: int | Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Literal:
-    """None, True, False, `...` or a string."""
-
-    start: int
-    end: int
-    value: object
-
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    """A value of the case, a definition's argument, or a link `dA/dB`."""
-
-    start: int
-    end: int
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Items:
-    """A list or a tuple."""
-
-    start: int
-    end: int
-    items: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A word applied to values; operators are words too."""
-
-    start: int
-    end: int
-    word: Word
-    arguments: tuple[Node, ...]
-    keywords: tuple[tuple[str, Node], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """A definition of the file applied to values."""
-
-    start: int
-    end: int
-    definition: Definition
-    arguments: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """`start:stop:step` in an index."""
-
-    start: int
-    end: int
-    bounds: tuple[Node | None, Node | None, Node | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Index:
-    """value[items]."""
-
-    start: int
-    end: int
-    value: Node
-    items: tuple[Node, ...]
-
-
-Node = Number | Literal | Name | Items | Call | Use | Slice | Index
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -192,29 +125,6 @@ class Definition:
         for name, expression in self.steps:
             scope[name] = expression.settle(scope, meaning)
         return scope[self.steps[-1][0]]
-
-
-def walk(node: Node) -> Iterator[Node]:
-    """The node and everything below it, in the order of the text."""
-    yield node
-    for child in children(node):
-        yield from walk(child)
-
-
-def children(node: Node) -> tuple[Node, ...]:
-    """What stands directly below a node, in the order of the text."""
-    match node:
-        case Call():
-            return (*node.arguments, *(value for _, value in node.keywords))
-        case Use():
-            return node.arguments
-        case Items():
-            return node.items
-        case Index():
-            return (node.value, *node.items)
-        case Slice():
-            return tuple(bound for bound in node.bounds if bound is not None)
-    return ()
 
 
 class _Measure(NamedTuple):

@@ -13,21 +13,10 @@ from typing import Any, Final
 from gradcheck.errors import ExpressionError
 from gradcheck.language.arguments import MisfitError, bind, bind_definition, is_literal
 from gradcheck.language.characters import check_characters
-from gradcheck.language.expression import (
-    Call,
-    Definition,
-    Expression,
-    Index,
-    Items,
-    Literal,
-    Name,
-    Node,
-    Number,
-    Slice,
-    Use,
-)
+from gradcheck.language.expression import Definition, Expression
 from gradcheck.language.leibniz import find_links
 from gradcheck.language.spelling import suggestion
+from gradcheck.language.tree import Call, Index, Items, Literal, Name, Node, Number, Slice, Use
 from gradcheck.language.vocabulary import SYNONYMS, WORDS
 from gradcheck.language.word import Parameter, Word
 

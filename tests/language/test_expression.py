@@ -7,8 +7,9 @@ from fractions import Fraction
 import pytest
 
 from gradcheck.errors import EvaluationError
-from gradcheck.language.expression import Definition, children, walk
+from gradcheck.language.expression import Definition
 from gradcheck.language.parser import parse
+from gradcheck.language.tree import children, walk
 
 RATIONAL = {
     "add": operator.add,

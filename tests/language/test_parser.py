@@ -10,19 +10,9 @@ import pytest
 
 from gradcheck.errors import ExpressionError
 from gradcheck.language.characters import MAX_CHARACTERS
-from gradcheck.language.expression import (
-    Call,
-    Definition,
-    Index,
-    Items,
-    Literal,
-    Name,
-    Number,
-    Slice,
-    Use,
-    walk,
-)
+from gradcheck.language.expression import Definition
 from gradcheck.language.parser import MAX_COST, MAX_DEPTH, parse
+from gradcheck.language.tree import Call, Index, Items, Literal, Name, Number, Slice, Use, walk
 from gradcheck.language.vocabulary import SYNONYMS, WORDS
 
 
