@@ -13,6 +13,8 @@ from gradcheck.language.expression import Expression, Meaning
 from gradcheck.language.leibniz import Link
 from gradcheck.language.vocabulary import WORDS
 
+Shape = tuple[int, ...]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Formula:
@@ -47,6 +49,15 @@ class Formula:
         """
         _add_links(self.links, scope, meaning)
         return self.expression.evaluate(scope, meaning)
+
+    def jacobian(self, scope: Environment, output: Shape, input: Shape, meaning: Meaning) -> Any:
+        """The value as the Jacobian, of shape `output + input`.
+
+        Raises:
+            EvaluationError: It has no value there.
+            ShapeError: Its value has no shape of a derivative.
+        """
+        return as_jacobian(self.evaluate(scope, meaning), output, input, meaning)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,13 +106,19 @@ class RecurrentFormula:
 
         return self.recurrence.unroll(scope, meaning, expand)[self.name]
 
+    def jacobian(self, scope: Environment, output: Shape, input: Shape, meaning: Meaning) -> Any:
+        """The values as the Jacobian of the state at every step; see `Formula.jacobian`."""
+        steps = self.evaluate_steps(scope, meaning)
+        jacobians = [as_jacobian(step, output[1:], input, meaning) for step in steps]
+        return meaning.call(WORDS["stack"], [jacobians], {})
+
     def _start(self, name: str, start: Any, values: Environment, meaning: Meaning) -> Any:
         """A derivative that starts as a plain number starts in the derivative's full shape."""
         link = self.derivatives.get(name)
-        if link is None or hasattr(start, "shape"):
+        if link is None or meaning.shape(start) is not None:
             return start
-        shapes = tuple(values[link.output].shape), tuple(values[link.input].shape)
-        return as_jacobian(start, *shapes, meaning)
+        output, input = (meaning.shape(values[name]) or () for name in link)
+        return as_jacobian(start, output, input, meaning)
 
 
 Written = Formula | RecurrentFormula
@@ -147,8 +164,8 @@ class Claim:
 
 def as_jacobian(
     value: Any,
-    output: tuple[int, ...],
-    input: tuple[int, ...],
+    output: Shape,
+    input: Shape,
     meaning: Meaning,
 ) -> Any:
     """A hand-written value in the shape `output + input`; its own shape says what it is.
@@ -167,14 +184,14 @@ def as_jacobian(
         raise ShapeError(f"{len(value)} results, {_wanted(output, input)}")
     if isinstance(value, list):
         value = meaning.tensor(value)
-    if not hasattr(value, "shape"):
+    shape = meaning.shape(value)
+    if shape is None:
         if single or value == 0:
             return _times(value, meaning.call(WORDS["ones"], [jacobian], {}), meaning)
         if output == input:
             identity = meaning.call(WORDS["eye"], [], {"n": math.prod(output)})
             return _times(value, _reshape(identity, jacobian, meaning), meaning)
         raise ShapeError(f"a number, {_wanted(output, input)}")
-    shape = tuple(value.shape)
     if shape == (*output, *input):
         return value
     if single and shape in _one_element_shapes(output, input):
@@ -185,7 +202,7 @@ def as_jacobian(
     raise ShapeError(f"shape {list(shape)}, {_wanted(output, input)}")
 
 
-def _one_element_shapes(output: tuple[int, ...], input: tuple[int, ...]) -> list[tuple[int, ...]]:
+def _one_element_shapes(output: Shape, input: Shape) -> list[tuple[int, ...]]:
     shapes = []
     if math.prod(output) == 1:
         shapes.append(input)
@@ -194,7 +211,7 @@ def _one_element_shapes(output: tuple[int, ...], input: tuple[int, ...]) -> list
     return shapes
 
 
-def _wanted(output: tuple[int, ...], input: tuple[int, ...]) -> str:
+def _wanted(output: Shape, input: Shape) -> str:
     if math.prod(output) == 1:
         return f"but the gradient has the input's shape {list(input)}"
     wanted = f"but the Jacobian has shape {[*output, *input]}"

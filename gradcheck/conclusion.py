@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
+from gradcheck.accuracy import digits_kept
 from gradcheck.advice import advice
-from gradcheck.ball import Ball
-from gradcheck.casefile.case import DType
+from gradcheck.ball import Array, Ball, Basis
+from gradcheck.casefile.case import DIGITS
 from gradcheck.entries import SHOWN, Label, worst_entries
+from gradcheck.place import Place
 from gradcheck.published import Published
-from gradcheck.results import WORST_FIRST
+from gradcheck.results import UNSTABLE, WORST_FIRST
 from gradcheck.verdict import Judgement, Verdict, worst_of
 
 Fields = dict[str, Any]
 """What a `Result` says beyond where it is."""
+
+Digits = Mapping[str, tuple[float, float]]
+"""At least and at most how many digits each answer keeps."""
+
+_WEAKEST_FIRST: Final[tuple[Basis, ...]] = ("estimated", "bounded", "proven")
 
 
 def conclude(
@@ -25,19 +32,32 @@ def conclude(
     judgement: Judgement,
     published: Sequence[Published],
     *,
+    place: Place,
     label: Label,
-    dtype: DType,
-    required: float,
     formula: str = "",
+    notes: Sequence[str] = (),
+    others: Mapping[str, Ball] | None = None,
 ) -> Fields:
-    """The worst of the judgement and the verdicts on what was published, with the reasons."""
-    verdicts = {judgement.verdict, *(one.verdict for one in published)}
+    """The worst of the judgement, of the accuracy and of the verdicts on what was published.
+
+    `others` are balls for the reader, beside those that were judged, and `notes` what is to be said
+    about who was asked.
+    """
+    dtype, required = place.dtype, place.case.required_resolution(place.dtype)
+    digits = {
+        name: digits_kept(distance, truth.radius, judgement.scale, dtype)
+        for name, distance in judgement.distances.items()
+        if name not in judgement.blame
+    }
+    inaccurate, accuracy = _accuracy(digits, _asked(place))
+    verdicts = {judgement.verdict, accuracy, *(one.verdict for one in published)}
     verdict = min(verdicts, key=WORST_FIRST.index)
     wrong = [one for one in published if one.verdict == "fail"]
-    blame = _blame(verdict, truth, judgement, wrong)
+    blame = _blame(verdict, truth, [*judgement.blame, *inaccurate], wrong)
     if blame == ["expected"]:
         line, formula = wrong[0].line, ""
-    balls = {**answers, "numeric": truth}
+    name = truth_name(truth)
+    balls = {**answers, **(others or {}), name: truth}
     worst, difference = judgement.worst_entry, judgement.difference
     expected = next((one.ball for one in [*wrong, *published] if one.ball is not None), None)
     if expected is not None:
@@ -52,24 +72,68 @@ def conclude(
         "formula": formula,
         "verdict": verdict,
         "blame": ",".join(blame),
-        "truth": "numeric",
-        "basis": truth.basis,
+        "truth": name,
+        "basis": min((ball.basis for ball in (truth, *answers.values())), key=_WEAKEST_FIRST.index),
         "resolution": judgement.resolution,
         "required": required,
         "difference": difference,
-        "entries": worst_entries(label, worst, balls, "numeric", count),
+        "digits": {name: least for name, (least, _) in digits.items()},
+        "entries": worst_entries(label, worst, balls, name, count),
         "notes": (
+            *notes,
             *truth.notes,
             *(one.note for one in published if one.note),
-            *advice(verdict, truth, answers, judgement, dtype, required),
+            *_accuracy_notes(truth, answers, judgement.distances, digits, place),
+            *advice(judgement.verdict, truth, answers, judgement, dtype, required),
         ),
     }
 
 
+def truth_name(truth: Ball) -> str:
+    """Which oracle a truth is from."""
+    return "exact" if truth.basis == "proven" else "numeric"
+
+
+def _accuracy(digits: Digits, asked: float) -> tuple[list[str], Verdict]:
+    """Whether what was written by hand, else autograd, keeps the digits that were asked for."""
+    name = next(iter(digits), "")
+    if not asked or not name:
+        return [], "pass"
+    least, most = digits[name]
+    if most < asked:
+        return [name], "fail"
+    return [], "pass" if least >= asked else "inconclusive"
+
+
+def _accuracy_notes(
+    truth: Ball,
+    answers: Mapping[str, Ball],
+    distances: Mapping[str, Array],
+    digits: Digits,
+    place: Place,
+) -> Iterator[str]:
+    """Who loses more digits than the resolution leaves, or than the rounding bound explains."""
+    required, asked = place.case.required_resolution(place.dtype), _asked(place)
+    for name, (least, most) in digits.items():
+        ball = answers[name]
+        if 10**-most > required or most < asked:
+            at = worst_of(truth, ball) or ()
+            kept = f"{name} keeps {least:.1f} of {DIGITS[place.dtype]:.1f} digits in {place.dtype}"
+            wanted = f" ({asked:g} are asked for)" if most < asked else ""
+            values = f"{ball.midpoint[at]:.6g} against {truth.midpoint[at]:.6g}"
+            yield f"{UNSTABLE}: {kept}{wanted}, {values}"
+        if truth.basis == "proven" and (distances[name] > truth.radius + ball.radius).any():
+            yield f"{name} is further off than rounding explains, though less than ten times"
+
+
+def _asked(place: Place) -> float:
+    return place.case.required_digits(place.dtype)
+
+
 def _blame(
-    verdict: Verdict, truth: Ball, judgement: Judgement, wrong: Sequence[Published]
+    verdict: Verdict, truth: Ball, blamed: Sequence[str], wrong: Sequence[Published]
 ) -> list[str]:
     """Who is wrong; where nobody can be accused, the function if it has no derivative there."""
     if verdict == "inconclusive":
         return ["function"] if truth.notes else []
-    return [*judgement.blame, *(["expected"] if wrong else [])]
+    return [*blamed, *(["expected"] if wrong else [])]

@@ -59,7 +59,7 @@ def _furthest(balls: Mapping[str, Ball], truth: str, count: int) -> list[Entry]:
 
 def _answers(label: Label, index: Entry, balls: Mapping[str, Ball]) -> EntryAnswers:
     answers = {
-        name: Answer(float(ball.midpoint[index]), float(ball.radius[index]))
+        name: Answer(float(ball.midpoint[index]), float(ball.radius[index]), ball.basis)
         for name, ball in balls.items()
     }
     return EntryAnswers(label(index), index, answers)

@@ -5,7 +5,8 @@ Gradients of inputs add up over the passes; a gradient can also not be there at 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from functools import cached_property
 
 import numpy as np
@@ -18,7 +19,7 @@ from gradcheck.conclusion import Fields, conclude
 from gradcheck.entries import indexed
 from gradcheck.language.leibniz import Link
 from gradcheck.oracles import autograd, rounding
-from gradcheck.oracles.differences import Effort
+from gradcheck.oracles.exact import DeclinedError
 from gradcheck.passes import GRAD
 from gradcheck.place import Place
 from gradcheck.published import Published, expected_at, filled, judge_published
@@ -92,14 +93,22 @@ class Gradients:
         values = self.place.environment
         return next(other for other in values if values[other] is values[name])
 
-    def _truth(self, name: str, effort: Effort) -> Ball:
+    def _truths(self, name: str) -> Iterator[Ball]:
+        """The truths to hold it against: the exact one, else the numeric, at rising effort."""
+        try:
+            yield self._truth(name, lambda claim: self.truths.exact(claim).ball())
+        except DeclinedError:
+            for effort in EFFORTS:
+                yield self._truth(name, functools.partial(self.truths.ask, effort=effort))
+
+    def _truth(self, name: str, ask: Callable[[Claim], Ball]) -> Ball:
         """The derivative, as often as passes leave it, in the value's own shape."""
         origin, output = self._origin(name), self._origin(self.function.output)
         shape = tuple(self.place.value(name).shape)
         if origin == output:
             return Ball(np.ones(shape), np.zeros(shape), "proven")
         claim = Claim.of(self.function, Link(output, origin), (), 0)
-        ball = self.truths.ask(claim, effort)
+        ball = ask(claim)
         adds_up = origin in self.function.given and not self.case.passes.zero_grad
         times = self.case.passes.count if adds_up else 1
         midpoint, radius = times * ball.midpoint, times * ball.radius
@@ -107,14 +116,13 @@ class Gradients:
 
     def _is_flat(self, name: str) -> bool:
         """Whether the derivative is 0 within what is known of it."""
-        truth = self._truth(name, "full")
+        *_, truth = self._truths(name)
         return bool((np.abs(truth.midpoint) <= truth.radius).all())
 
     def _number(self, name: str, found: Tensor) -> Fields:
         required = self.case.required_resolution(self.place.dtype)
         scale = self.place.natural_scale(self.function.output, name)
-        for effort in EFFORTS:
-            truth = self._truth(name, effort)
+        for truth in self._truths(name):
             answers = {"autograd": self._answer(name, found, truth, required)}
             judgement = judge(truth, answers, scale, required)
             published = [
@@ -130,9 +138,8 @@ class Gradients:
             answers,
             judgement,
             published,
+            place=self.place,
             label=lambda index: indexed(name + GRAD, index),
-            dtype=self.place.dtype,
-            required=required,
         )
 
     def _answer(self, name: str, found: Tensor, truth: Ball, required: float) -> Ball:

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from gradcheck.answers import Answers
 from gradcheck.ball import Ball
 from gradcheck.casefile.case import Expectation
 from gradcheck.claims import Claim, Written, as_jacobian
-from gradcheck.conclusion import Fields, conclude
+from gradcheck.conclusion import Fields, conclude, truth_name
 from gradcheck.entries import SHOWN, claim_label, indexed, worst_entries
 from gradcheck.errors import EvaluationError, ShapeError
-from gradcheck.oracles import autograd, handwritten, rounding
-from gradcheck.oracles.monte_carlo import Disturbed, Noise
+from gradcheck.oracles import exact, rounding
+from gradcheck.oracles.exact import DeclinedError, Enclosure
 from gradcheck.passes import GRAD
 from gradcheck.place import CPU, Place
 from gradcheck.published import Published, applies, expected_at, filled, judge_published
 from gradcheck.torch_meaning import TorchMeaning
 from gradcheck.truths import EFFORTS, Truths, too_large
-from gradcheck.verdict import Judgement, judge, worst_of
+from gradcheck.verdict import Judgement, Proof, judge, worst_of
 
 
 def judge_claim(place: Place, claim: Claim, truths: Truths) -> Iterator[Fields]:
@@ -32,7 +33,7 @@ def judge_claim(place: Place, claim: Claim, truths: Truths) -> Iterator[Fields]:
         return
     check = _Check(place, claim, truths)
     try:
-        check.differentiate()
+        _ = check.answers.gradient
     except Exception as error:
         line = (str(error).strip().splitlines() or [type(error).__name__])[0]
         yield _fields(claim, None, verdict="error", blame="autograd", notes=(f"autograd: {line}",))
@@ -50,6 +51,7 @@ def judge_value(place: Place, expectation: Expectation) -> Iterator[Fields]:
     if not applies(expectation, place.case, place.dtype) or "/" in name or name.endswith(GRAD):
         return
     truth = _value_ball(place, name)
+    oracle = truth_name(truth)
     scale = truth.largest() or 1.0
     published = judge_published(
         expectation, place, lambda value: filled(value, truth.shape), truth, truth, scale
@@ -59,31 +61,39 @@ def judge_value(place: Place, expectation: Expectation) -> Iterator[Fields]:
         "line": expectation.line,
         "verdict": published.verdict,
         "blame": "expected" if published.verdict == "fail" else "",
-        "truth": "numeric",
+        "truth": oracle,
         "basis": truth.basis,
         "resolution": 2 * float(np.max(truth.radius, initial=0.0)) / scale,
         "required": place.case.required_resolution(place.dtype),
         "notes": (published.note,) if published.note else (),
     }
     if published.ball is not None:
-        balls = {"expected": published.ball, "numeric": truth}
+        balls = {"expected": published.ball, oracle: truth}
         count = 1 if published.verdict == "pass" else SHOWN
         worst = worst_of(truth, published.ball)
         fields["difference"] = truth.farthest(published.ball) / scale
         fields["entries"] = worst_entries(
-            lambda index: indexed(name, index), worst, balls, "numeric", count
+            lambda index: indexed(name, index), worst, balls, oracle, count
         )
     yield fields
 
 
 def _value_ball(place: Place, name: str) -> Ball:
-    """A value of the function, as the check's dtype has it; a mask is 1 where it is true."""
-    function = place.case.function
-    given = {name: place.environment[name] for name in (*place.case.sizes, *function.given)}
+    """A value of the function at the inputs that the check's dtype has; a mask is 1 where true.
+
+    Where the exact oracle cannot tell, it is what the function gives in this dtype.
+    """
+    function, names = place.case.function, (*place.case.sizes, *place.case.function.given)
+    try:
+        given = {name: place.exact_environment[name] for name in names}
+        return exact.value(function, given, name, place.size(name) or 1.0).ball()
+    except (DeclinedError, KeyError):
+        pass
     dtype = place.meaning().dtype
+    values = {name: place.environment[name] for name in names}
     return rounding.measure(
         rounding.repeated(
-            lambda: function.run(given, place.meaning())[name].to(dtype),
+            lambda: function.run(values, place.meaning())[name].to(dtype),
             place.value(name).to(dtype),
         ),
         dtype,
@@ -91,100 +101,110 @@ def _value_ball(place: Place, name: str) -> Ball:
 
 
 class _Check:
-    """One claim at one place; what several formulas share is computed once."""
+    """One claim at one place, held against its truth."""
 
     def __init__(self, place: Place, claim: Claim, truths: Truths) -> None:
         self.place = place
         self.claim = claim
         self.truths = truths
-        self.value = place.value(claim.input)
-        self.output = place.value(claim.output)
+        self.answers = Answers(place, claim)
         self.required = place.case.required_resolution(place.dtype)
-        self.segment = place.segment(claim)
-        self.measured: Ball | None = None
-
-    def differentiate(self) -> None:
-        """Asks torch for its gradient; raises what torch raises."""
-        self.gradient = self._gradient(self.value)
-
-    def _gradient(self, value: Tensor) -> Tensor:
-        return autograd.jacobian(self.segment, value, self.place.meaning())
-
-    def ask_autograd(self, truth: Ball) -> Ball:
-        """Autograd's gradient. Where it lies within the radius of a truth that is sharp enough, the
-        truth bounds its error; else what rounding may do to it is measured.
-        """
-        bounded = truth.bounding(rounding.to_array(self.gradient), self.required)
-        if bounded is not None:
-            return bounded
-        if self.measured is None:
-            disturb = rounding.repeated(lambda: self._gradient(self.value), self.gradient)
-            self.measured = rounding.measure(disturb, self.value.dtype)
-        return self.measured
-
-    def ask_handwritten(self, formula: Written) -> Ball:
-        """The formula's ball.
-
-        Raises:
-            EvaluationError, ShapeError: The formula has no value, or no derivative's shape.
-        """
-        segment = self.place.formula_segment(self.claim)
-        if self.output.ndim == 0 and handwritten.is_pointwise(formula, segment):
-
-            def disturb(count: int, noise: Noise) -> Tensor:
-                meaning = Disturbed(noise, count, self.value.dtype, self.place.device)
-                return handwritten.slopes(formula, segment, self.value.expand(count), meaning)
-
-            return rounding.measure(disturb, self.value.dtype, rounding.BESIDE)
-
-        def jacobian() -> Tensor:
-            output, meaning = tuple(self.output.shape), self.place.meaning()
-            return handwritten.jacobian(formula, segment, self.value, output, meaning)
-
-        return rounding.measure(rounding.repeated(jacobian), self.value.dtype)
 
     def judge(self, formula: Written | None) -> Fields:
-        written: dict[str, Ball] = {}
+        """The verdict on one way in which the derivative was written, or on autograd's alone."""
+        found = None
         if formula is not None:
             try:
-                written["handwritten"] = self.ask_handwritten(formula)
+                found = self.answers.evaluate(formula)
             except (EvaluationError, ShapeError) as error:
                 return self._unusable(formula, error)
+        try:
+            enclosure = self.truths.exact(self.claim)
+        except DeclinedError as reason:
+            return self._held_to_numeric(formula, found, f"the exact oracle cannot tell: {reason}")
+        return self._held_to_exact(formula, found, enclosure)
+
+    def _held_to_exact(
+        self, formula: Written | None, found: Tensor | None, enclosure: Enclosure
+    ) -> Fields:
+        """Whether the formula is right is proven; how it and autograd are evaluated is bounded."""
+        truth, others, notes = enclosure.ball(), {}, []
+        proof, written = None, None
+        if formula is not None:
+            try:
+                written = self.truths.exact_formula(self.claim, formula)
+                proof = enclosure.proof(written)
+            except DeclinedError as reason:
+                notes.append(f"the formula is not known exactly: {reason}")
+        answers = self._answers(formula, found, truth)
+        judgement = self._judged(truth, answers, proof)
+        if written is not None and proof is not None and proof.wrong.any():
+            others["formula"] = written.ball()
+        if judgement.verdict != "pass":
+            others["numeric"] = self.truths.ask(self.claim, "full")
+        return self._conclude(formula, truth, answers, judgement, notes, others)
+
+    def _held_to_numeric(
+        self, formula: Written | None, found: Tensor | None, reason: str
+    ) -> Fields:
         for effort in EFFORTS:
             truth = self.truths.ask(self.claim, effort)
-            answers = {**written, "autograd": self.ask_autograd(truth)}
-            judgement = self._judged(truth, answers)
-            published = self._published(truth, answers, judgement)
-            if {judgement.verdict, *(one.verdict for one in published)} == {"pass"}:
+            answers = self._answers(formula, found, truth)
+            judgement = self._judged(truth, answers, None)
+            fields = self._conclude(formula, truth, answers, judgement, [reason], {})
+            if fields["verdict"] == "pass":
                 break
+        return fields
+
+    def _answers(
+        self, formula: Written | None, found: Tensor | None, truth: Ball
+    ) -> dict[str, Ball]:
+        answers = {}
+        if formula is not None and found is not None:
+            answers["handwritten"] = self.answers.handwritten(formula, found, truth)
+        answers["autograd"] = self.answers.autograd(truth)
+        return answers
+
+    def _conclude(
+        self,
+        formula: Written | None,
+        truth: Ball,
+        answers: Mapping[str, Ball],
+        judgement: Judgement,
+        notes: Sequence[str],
+        others: Mapping[str, Ball],
+    ) -> Fields:
         return conclude(
             self.claim.quantity,
             formula.line if formula else self.claim.line,
             truth,
             answers,
             judgement,
-            published,
+            self._published(truth, answers, judgement),
+            place=self.place,
+            label=claim_label(self.claim, self.answers.output.ndim),
             formula=formula.text if formula else "",
-            label=claim_label(self.claim, self.output.ndim),
-            dtype=self.place.dtype,
-            required=self.required,
+            notes=notes,
+            others=others,
         )
 
-    def _judged(self, truth: Ball, answers: Mapping[str, Ball]) -> Judgement:
+    def _judged(self, truth: Ball, answers: Mapping[str, Ball], proof: Proof | None) -> Judgement:
         scale = self.place.natural_scale(self.claim.output, self.claim.input)
-        judgement = judge(truth, answers, scale, self.required)
-        if judgement.verdict != "inconclusive":
+        judgement = judge(truth, answers, scale, self.required, proof=proof)
+        is_accurate = judgement.difference <= self.required
+        if judgement.verdict == "fail" or (judgement.verdict == "pass" and is_accurate):
             return judgement
         # Perhaps it is a minimum, which the dtype misses by a rounding of the input.
         negligible = self._input_rounding()
-        return judge(truth, answers, scale, self.required, negligible)
+        return judge(truth, answers, scale, self.required, negligible, proof)
 
     def _input_rounding(self) -> float:
         """How far the largest entry of the derivative moves with the input's last digit."""
-        limits = torch.full_like(self.value, torch.inf)
-        moved = [torch.nextafter(self.value, limit) for limit in (limits, -limits)]
-        found = [rounding.to_array(self._gradient(value)) for value in moved]
-        moves = np.abs(np.stack(found) - rounding.to_array(self.gradient))
+        value = self.answers.value
+        limits = torch.full_like(value, torch.inf)
+        moved = [torch.nextafter(value, limit) for limit in (limits, -limits)]
+        found = [rounding.to_array(self.answers.gradient_at(value)) for value in moved]
+        moves = np.abs(np.stack(found) - rounding.to_array(self.answers.gradient))
         # Where a side is not finite it tells nothing: an edge makes no derivative zero.
         return float(np.max(moves, initial=0.0, where=np.isfinite(moves)))
 
@@ -215,7 +235,7 @@ class _Check:
 
     def _shaped(self, value: Any) -> Tensor:
         """A published derivative in the Jacobian's shape; of a recurrence, step by step."""
-        output, input = tuple(self.output.shape), tuple(self.value.shape)
+        output, input = tuple(self.answers.output.shape), tuple(self.answers.value.shape)
         meaning = TorchMeaning(torch.float64, CPU)
         if not self.claim.is_stepwise:
             jacobian: Tensor = as_jacobian(value, output, input, meaning)

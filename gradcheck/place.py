@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from gradcheck.casefile.case import Case, DType, Point
 from gradcheck.claims import Claim
 from gradcheck.errors import EvaluationError
 from gradcheck.functions import Environment, Segment
+from gradcheck.rigorous.meaning import exactly
 from gradcheck.torch_meaning import TorchMeaning
 
 TORCH_DTYPE = {
@@ -23,7 +25,11 @@ TORCH_DTYPE = {
 CPU = torch.device("cpu")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+EXACT_ENTRIES: Final = 2**16
+"""A value of more entries than that is left out of ball arithmetic."""
+
+
+@dataclass(frozen=True, eq=False)
 class Place:
     """Where a case is looked at; `environment` holds the values in the check's dtype."""
 
@@ -62,7 +68,17 @@ class Place:
 
     def natural_scale(self, output: str, input: str) -> float:
         """max|A| / max(1, max|B|), the size of dA/dB where nothing else tells it."""
-        return _largest(self.value(output)) / max(1.0, _largest(self.value(input)))
+        return self.size(output) / max(1.0, self.size(input))
+
+    def size(self, name: str) -> float:
+        """The largest |entry| of a value."""
+        if name not in self._sizes:
+            self._sizes[name] = _largest(self.value(name))
+        return self._sizes[name]
+
+    @cached_property
+    def _sizes(self) -> dict[str, float]:
+        return {}
 
     def meaning(self) -> TorchMeaning:
         """What formulas mean here."""
@@ -75,6 +91,26 @@ class Place:
     def formula_segment(self, claim: Claim) -> Segment:
         """From the claim's input to all that its formulas read."""
         return Segment(claim.formula_steps, claim.input, claim.output, self.environment)
+
+    @cached_property
+    def exact_environment(self) -> Environment:
+        """The values that the check's dtype holds, as ball arithmetic takes them.
+
+        Those of more than `EXACT_ENTRIES` entries are left out.
+        """
+        return {
+            name: exactly(value)
+            for name, value in self.environment.items()
+            if not isinstance(value, Tensor) or value.numel() <= EXACT_ENTRIES
+        }
+
+    def exact_segment(self, claim: Claim) -> Segment:
+        """From the claim's input to its output, in ball arithmetic."""
+        return Segment(claim.steps, claim.input, claim.output, self.exact_environment)
+
+    def exact_formula_segment(self, claim: Claim) -> Segment:
+        """From the claim's input to all that its formulas read, in ball arithmetic."""
+        return Segment(claim.formula_steps, claim.input, claim.output, self.exact_environment)
 
     def widened(self) -> Environment:
         """The values that the check's dtype holds, in float64 on the CPU."""

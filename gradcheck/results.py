@@ -10,6 +10,8 @@ from typing import Any, Final, Literal
 Verdict = Literal["pass", "fail", "inconclusive", "error", "skipped", "xfailed", "xpassed"]
 
 SCHEMA_VERSION: Final = 1
+UNSTABLE: Final = "unstable"
+"""How a note begins that says how few digits an evaluation keeps."""
 BAD: Final[frozenset[Verdict]] = frozenset({"fail", "inconclusive", "error", "xpassed"})
 """Verdicts that fail a run."""
 WORST_FIRST: Final[tuple[Verdict, ...]] = (
@@ -26,10 +28,11 @@ WORST_FIRST: Final[tuple[Verdict, ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one oracle says about one entry: `value ± radius`."""
+    """What one oracle says about one entry: `value ± radius`, and what the radius is worth."""
 
     value: float
     radius: float
+    basis: str = "estimated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +49,9 @@ class Result:
     """The verdict on one quantity at one point, in one dtype on one device.
 
     `resolution` is relative, achieved, and infinite where nothing could be told; `difference` is
-    the largest relative distance of an answer from the truth. `entries` are the worst ones first.
-    `formula` is what was written by hand, `line` where.
+    the largest relative distance of an answer from the truth. `digits` are the decimal digits of
+    the truth that an evaluation keeps, at least. `entries` are the worst ones first. `formula` is
+    what was written by hand, `line` where.
     """
 
     case: str
@@ -65,6 +69,7 @@ class Result:
     resolution: float | None = None
     required: float | None = None
     difference: float | None = None
+    digits: Mapping[str, float] = field(default_factory=dict)
     entries: tuple[EntryAnswers, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -72,6 +77,11 @@ class Result:
     @property
     def is_bad(self) -> bool:
         return self.verdict in BAD
+
+    @property
+    def is_unstable(self) -> bool:
+        """Whether an evaluation loses more digits than the resolution asked for leaves."""
+        return any(note.startswith(UNSTABLE) for note in self.notes)
 
     def record(self) -> dict[str, Any]:
         """The result as one JSON object; a number that is not finite becomes a string."""
@@ -92,6 +102,7 @@ class Result:
             "basis": self.basis,
             "resolution": _json(self.resolution),
             "difference": _json(self.difference),
+            "digits": {name: round(kept, 2) for name, kept in self.digits.items()},
             "worst_entry": worst and list(worst.index),
             "oracles": _oracles(worst),
             "notes": list(self.notes),
@@ -123,7 +134,11 @@ def _oracles(entry: EntryAnswers | None) -> dict[str, dict[str, Any]]:
     if entry is None:
         return {}
     return {
-        name: {"value": _json(answer.value), "radius": _json(answer.radius)}
+        name: {
+            "value": _json(answer.value),
+            "radius": _json(answer.radius),
+            "basis": answer.basis,
+        }
         for name, answer in entry.answers.items()
     }
 

@@ -108,6 +108,9 @@ class TorchMeaning:
         except (TypeError, ValueError) as error:
             raise EvaluationError(str(error)) from error
 
+    def shape(self, value: Any) -> tuple[int, ...] | None:
+        return tuple(value.shape) if isinstance(value, Tensor) else None
+
     def _tensor(self, value: Any) -> Tensor:
         if isinstance(value, Tensor):
             return value

@@ -59,6 +59,16 @@ def clamp(input: Tensor, min: Operand | None = None, max: Operand | None = None)
     return torch.clamp(input, min, max)  # type: ignore[arg-type, misc]
 
 
+def polygamma(input: Tensor, n: int) -> Tensor:
+    return torch.polygamma(n, input)
+
+
+def cholesky(input: Tensor) -> Tensor:
+    """The factor of the symmetric part: torch reads one triangle, and differentiates by both."""
+    factor: Tensor = torch.linalg.cholesky((input + input.mT) / 2)
+    return factor
+
+
 def norm(
     input: Tensor,
     p: Number = 2,

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from gradcheck.ball import Ball
-from gradcheck.claims import Claim
+from gradcheck.claims import Claim, Written
 from gradcheck.functions import Segment
-from gradcheck.oracles import numeric
+from gradcheck.oracles import exact, numeric
 from gradcheck.oracles.differences import Effort
+from gradcheck.oracles.exact import DeclinedError, Enclosure
 from gradcheck.oracles.monte_carlo import Disturbed, Noise
 from gradcheck.oracles.numeric import Curve
 from gradcheck.place import CPU, Place
@@ -38,15 +39,50 @@ def too_large(output: int, input: int) -> str:
 
 
 class Truths:
-    """Answers of the numeric oracle, each found once.
+    """Answers of the exact and of the numeric oracle, each found once.
 
-    Derivatives of numbers by numbers are looked at together, as that costs little more than one.
+    The numeric oracle looks at derivatives of numbers by numbers together, as that costs little
+    more than one.
     """
 
     def __init__(self, place: Place) -> None:
+        self._place = place
         self._claims = place.case.claims
         self._held = place.widened()
         self._found: dict[tuple[str, Effort], Ball] = {}
+        self._exact: dict[str, Enclosure | DeclinedError] = {}
+
+    def exact(self, claim: Claim) -> Enclosure:
+        """The claim's Jacobian, proven.
+
+        Raises:
+            DeclinedError: The exact oracle cannot tell.
+        """
+        found = self._exact.get(claim.quantity)
+        if found is None:
+            try:
+                found = self._ask_exact(claim)
+            except DeclinedError as error:
+                found = error
+            self._exact[claim.quantity] = found
+        if isinstance(found, DeclinedError):
+            raise found
+        return found
+
+    def _ask_exact(self, claim: Claim) -> Enclosure:
+        scale = self._place.natural_scale(claim.output, claim.input)
+        return exact.jacobian(self._place.exact_segment(claim), scale)
+
+    def exact_formula(self, claim: Claim, formula: Written) -> Enclosure:
+        """What a formula says of the claim's Jacobian, proven.
+
+        Raises:
+            DeclinedError: The exact oracle cannot tell.
+        """
+        segment = self._place.exact_formula_segment(claim)
+        output = tuple(self._place.value(claim.output).shape)
+        scale = self._place.natural_scale(claim.output, claim.input)
+        return exact.formula(formula, segment, output, scale)
 
     def ask(self, claim: Claim, effort: Effort) -> Ball:
         """The claim's Jacobian. Raises what the function raises."""

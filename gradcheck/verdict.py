@@ -21,9 +21,22 @@ Verdict = Literal["pass", "inconclusive", "fail"]
 Entry = tuple[int, ...]
 Flags = NDArray[np.bool_]
 
-ALLOWANCE: Final[dict[Basis, float]] = {"proven": 1.0, "bounded": 2.0, "estimated": 10.0}
+ALLOWANCE: Final[dict[Basis, float]] = {"proven": 1.0, "bounded": 10.0, "estimated": 10.0}
 """How many radii an answer may be off before it is wrong; in between, nothing is decided."""
 TRUTH_ALLOWANCE: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Proof:
+    """What ball arithmetic says of the hand-written formula, whatever the dtype.
+
+    `wrong` are the entries where it excludes the truth; `distance` is how far it is from the truth
+    there and everywhere, up to `radius`.
+    """
+
+    wrong: Flags
+    distance: Array
+    radius: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +45,10 @@ class Judgement:
 
     `resolution` is the smallest error, relative to `scale`, that could not have passed unnoticed;
     infinite where the truth is not known. `difference` is the largest distance of an answer from
-    the truth, relative to `scale`. `worst_entry` is the entry that decided, None where there is
-    no entry. `blame` names the answers that are wrong, in the order they were given.
-    `is_truth_alone` where all of several answers agree with each other and none with a truth that
-    is itself an estimate: that accuses nobody.
+    the truth, relative to `scale`; `distances` are those of each answer, entry by entry.
+    `worst_entry` is the entry that decided, None where there is no entry. `blame` names the answers
+    that are wrong, in the order they were given. `is_truth_alone` where all of several answers
+    agree with each other and none with a truth that is itself an estimate: that accuses nobody.
     """
 
     verdict: Verdict
@@ -44,6 +57,7 @@ class Judgement:
     difference: float
     scale: float
     worst_entry: Entry | None
+    distances: Mapping[str, Array]
     is_truth_alone: bool = False
 
 
@@ -53,6 +67,7 @@ def judge(
     fallback_scale: float,
     resolution: float,
     negligible: float = 0.0,
+    proof: Proof | None = None,
 ) -> Judgement:
     """Holds every answer, of which there is one at least, against the truth, entry by entry.
 
@@ -65,6 +80,9 @@ def judge(
     An answer fails beyond twice the truth's radius plus its own radius times its allowance. It
     passes within both radii, if those are small enough: an answer that is off by more than twice
     their sum cannot overlap the truth, so that is the resolution achieved.
+
+    With a `proof` the formula is right or wrong, however the answers are rounded: that makes
+    nothing inconclusive then, and the resolution achieved is the proof's.
     """
     balls = answers.values()
     midpoint, radius = np.array([b.midpoint for b in balls]), np.array([b.radius for b in balls])
@@ -73,23 +91,30 @@ def judge(
     allowed = TRUTH_ALLOWANCE * truth.radius + allowance * radius
     known = max(truth.largest(), Ball(midpoint, radius, "estimated").largest())
     scale = _scale(known, fallback_scale, negligible)
-    achieved = 2 * _largest(joint) / scale
     wrong, apart = distance > allowed, distance > joint
-    blame: tuple[str, ...] = ()
-    if wrong.any():
-        blame = tuple(name for name, entries in zip(answers, wrong, strict=True) if entries.any())
+    blamed = {name for name, entries in zip(answers, wrong, strict=True) if entries.any()}
+    if proof is not None and proof.wrong.any():
+        blamed.add("handwritten")
+    blame = tuple(name for name in answers if name in blamed)
     alone = truth.basis == "estimated" and len(blame) == len(answers) > 1 and _agree(answers)
     blame = () if alone else blame
-    undecided = apart.any() or achieved > resolution
+    achieved = 2 * _largest(joint if proof is None else proof.radius) / scale
+    undecided = achieved > resolution or (proof is None and bool(apart.any()))
     return Judgement(
         "fail" if blame else "inconclusive" if undecided else "pass",
         blame,
         achieved,
-        _largest(distance) / scale,
+        _difference(distance, proof) / scale,
         scale,
-        _worst_entry(wrong, apart, distance, joint),
+        _worst_entry(wrong, apart, distance, joint, proof),
+        dict(zip(answers, distance, strict=True)),
         alone,
     )
+
+
+def _difference(distance: Array, proof: Proof | None) -> float:
+    """The largest distance from the truth: of a formula that is wrong, else of an answer."""
+    return _largest(proof.distance if proof is not None and proof.wrong.any() else distance)
 
 
 def judge_expected(truth: Ball, expected: Ball, resolution: float, scale: float) -> Verdict:
@@ -126,11 +151,15 @@ def _agree(answers: Mapping[str, Ball]) -> bool:
     )
 
 
-def _worst_entry(wrong: Flags, apart: Flags, distance: Array, joint: Array) -> Entry | None:
+def _worst_entry(
+    wrong: Flags, apart: Flags, distance: Array, joint: Array, proof: Proof | None
+) -> Entry | None:
     """The largest distance among the wrong entries, else among those apart, else the blurriest.
 
-    Arrays are (answers, entries...).
+    Arrays are (answers, entries...), those of the proof (entries...).
     """
+    if proof is not None and proof.wrong.any():
+        return _argmax(np.where(proof.wrong, proof.distance, -1.0))
     for decision in (wrong, apart):
         if decision.any():
             return _argmax(np.where(decision, distance, -1.0).max(axis=0))

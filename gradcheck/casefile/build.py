@@ -143,6 +143,7 @@ class CaseBuilder:
             dtypes=tuple(dict.fromkeys(self._dtypes())),
             devices=tuple(dict.fromkeys(several(model.devices or defaults.devices or "auto"))),
             resolution=_number(model.resolution or defaults.resolution),
+            digits=_number(model.digits or defaults.digits),
             skip=model.skip and _printable(model.skip),
             xfail=_expected_failure(model.xfail),
         )

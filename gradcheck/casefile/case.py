@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -24,6 +25,11 @@ DEFAULT_RESOLUTION: Final[dict[DType, float]] = {
 
 WIDTH: Final[dict[DType, int]] = {"bfloat16": 8, "float16": 11, "float32": 24, "float64": 53}
 """Bits of a significand."""
+
+DIGITS: Final[Mapping[DType, float]] = {
+    dtype: bits * math.log10(2) for dtype, bits in WIDTH.items()
+}
+"""The decimal digits that a dtype can hold."""
 
 Printed = int | Decimal | list["Printed"]
 """Published numbers as they were printed, in nested lists."""
@@ -91,11 +97,17 @@ class Case:
     dtypes: tuple[DType, ...]
     devices: tuple[str, ...]
     resolution: float | None
+    digits: float | None
     skip: str | None
     xfail: ExpectedFailure | None
 
     def required_resolution(self, dtype: DType) -> float:
         return DEFAULT_RESOLUTION[dtype] if self.resolution is None else self.resolution
+
+    def required_digits(self, dtype: DType) -> float:
+        """The digits that an evaluation must keep; 0 where the dtype cannot hold as many."""
+        asked = self.digits or 0.0
+        return asked if asked <= DIGITS[dtype] else 0.0
 
     @property
     def widest(self) -> DType:

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 LARGEST_SIZE: Final = 2**24
 MOST_DIMENSIONS: Final = 32
+MOST_DIGITS: Final = 15
 MOST_SAMPLES: Final = 1_000
 DEVICES: Final = ("auto", "all", "cpu", "cuda", "cuda:0")
 BLAMES: Final = ("handwritten", "autograd", "numeric", "function", "expected")
@@ -126,6 +127,12 @@ def _resolution(value: Any) -> int | Decimal:
     return value  # type: ignore[no-any-return]
 
 
+def _digits(value: Any) -> int | Decimal:
+    if not (_is_number(value) and _is_finite(value) and 0 < value <= MOST_DIGITS):
+        _expect(f"a number above 0 and at most {MOST_DIGITS}, float64 has no more digits")
+    return value  # type: ignore[no-any-return]
+
+
 def _from_1_to(most: int) -> tuple[PlainValidator, WithJsonSchema]:
     """What makes an `int` a whole number from 1 to `most`."""
 
@@ -219,6 +226,11 @@ Resolution = Annotated[
     int | Decimal,
     PlainValidator(_resolution),
     WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": 1}),
+]
+Digits = Annotated[
+    int | Decimal,
+    PlainValidator(_digits),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": MOST_DIGITS}),
 ]
 Samples = Annotated[int, *_from_1_to(MOST_SAMPLES)]
 Passes = Annotated[int, *_from_1_to(MOST_PASSES)]

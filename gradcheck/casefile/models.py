@@ -14,6 +14,7 @@ from gradcheck.casefile.case import DType
 from gradcheck.casefile.fields import (
     Blame,
     Device,
+    Digits,
     Dimensions,
     FiniteNumbers,
     Formula,
@@ -282,6 +283,13 @@ class Defaults(_Strict):
     resolution: Annotated[
         Optional[Resolution],
         Field(description="The smallest relative error that must be noticed.", examples=[1e-6]),
+    ] = None
+    digits: Annotated[
+        Optional[Digits],
+        Field(
+            description="Decimal digits that the evaluation must keep, where the dtype can.",
+            examples=[6],
+        ),
     ] = None
     samples: Annotated[Optional[Samples], Field(description="Draws of the sampled inputs (1).")] = (
         None

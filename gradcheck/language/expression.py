@@ -43,6 +43,9 @@ class Meaning(Protocol):
     def tensor(self, value: Any) -> Any:
         """A plain number, or a list of values, as a value with a shape; others as they are."""
 
+    def shape(self, value: Any) -> tuple[int, ...] | None:
+        """The shape of a value; a plain number has none."""
+
 
 Scope = Mapping[str, Any]
 """The values that names have; `dA/dB` is a name too."""

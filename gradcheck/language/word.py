@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple, cast
@@ -35,6 +36,12 @@ class Word:
     optional one, a leading `*` any number of them. A `signature` of `None` is a constant's.
     `torch` is the dotted name of the function. `creates` marks words that make values out of
     numbers: they are also given `dtype` and `device`.
+
+    `derivative` is the word's own derivative, as torch computes it, for each value that it takes:
+    of a pointwise word its partial derivative, an expression in the arguments and in the result
+    `out`; of any other word the argument's `cotangent`, given that of the result, where reductions
+    keep their dimensions and `count` is the number of entries taken together. Words without one
+    move entries, or are sums of products.
     """
 
     name: str
@@ -42,6 +49,14 @@ class Word:
     doc: str
     torch: str
     creates: bool = False
+    derivative: str | tuple[str, ...] = ()
+
+    @property
+    def derivatives(self) -> Mapping[str, str]:
+        """The statement for each argument that has one."""
+        texts = (self.derivative,) if isinstance(self.derivative, str) else self.derivative
+        values = [p.name for p in self.parameters if p.is_value and p.kind != "raw"]
+        return dict(zip(values, texts, strict=True)) if texts else {}
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from gradcheck.claims import RecurrentFormula, Written, as_jacobian
+from gradcheck.claims import Written
 from gradcheck.functions import Segment
 from gradcheck.language.expression import Meaning
 
@@ -22,13 +21,7 @@ def jacobian(
         ShapeError: Its value has no shape of a derivative.
     """
     environment = segment.run(value, meaning)
-    input = tuple(value.shape)
-    if isinstance(formula, RecurrentFormula):
-        steps = formula.evaluate_steps(environment, meaning)
-        jacobians = [as_jacobian(step, output[1:], input, meaning) for step in steps]
-        return _counted(torch.stack(jacobians), value)
-    written = formula.evaluate(environment, meaning)
-    return _counted(as_jacobian(written, output, input, meaning), value)
+    return _counted(formula.jacobian(environment, output, tuple(value.shape), meaning), value)
 
 
 def is_pointwise(formula: Written, segment: Segment) -> bool:

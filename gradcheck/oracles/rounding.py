@@ -45,14 +45,14 @@ def measure(disturb: Disturb, dtype: torch.dtype, samples: int = SAMPLES, seed: 
     disturbed evaluation is not finite though the answer is. An answer that is not finite is
     itself: its radius is 0.
     """
-    unit, smallest = _precision(dtype)
+    unit, smallest = precision_of(dtype)
     midpoint, spread = deviation(disturb, unit, samples, seed)
     radius = SAFETY * spread + FLOOR * unit * np.abs(midpoint) + smallest
     return Ball(midpoint, np.where(np.isfinite(midpoint), radius, 0.0), "estimated")
 
 
 @functools.cache
-def _precision(dtype: torch.dtype) -> tuple[float, float]:
+def precision_of(dtype: torch.dtype) -> tuple[float, float]:
     """Half a unit in the last place of 1, and the smallest subnormal."""
     information = torch.finfo(dtype)
     return information.eps / 2, information.smallest_normal * information.eps

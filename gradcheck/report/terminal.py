@@ -31,7 +31,7 @@ _WORDS: Final[dict[Verdict, str]] = {
     "skipped": "skipped",
     "xfailed": "failed as expected",
 }
-_ORDER: Final[tuple[str, ...]] = ("handwritten", "expected", "autograd", "numeric")
+_ORDER: Final = ("formula", "handwritten", "expected", "autograd", "numeric", "exact")
 
 
 class Terminal:
@@ -171,7 +171,14 @@ def _table(result: Result) -> Iterator[str]:
 def _answer(answer: Answer) -> str:
     if math.isinf(answer.radius):
         return "cannot tell"
-    return f"{answer.value:.12g} ± {answer.radius:.1e}"
+    return f"{answer.value:.{_significant(answer)}g} ± {answer.radius:.1e}"
+
+
+def _significant(answer: Answer) -> int:
+    """As many digits as the radius leaves, and two more; 12 where that tells nothing."""
+    if not 0 < answer.radius < abs(answer.value) < math.inf:
+        return 12
+    return min(17, 2 + math.ceil(math.log10(abs(answer.value) / answer.radius)))
 
 
 def _percent(ratio: float | None) -> str:

@@ -1,0 +1,148 @@
+"""What is held against the truth: torch's gradient and the formula's evaluation, as balls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+from torch import Tensor
+
+from gradcheck.ball import Array, Ball
+from gradcheck.claims import Claim, Written
+from gradcheck.oracles import autograd, bounds, handwritten, rounding
+from gradcheck.oracles.bounds import Bound
+from gradcheck.oracles.monte_carlo import Disturbed, Noise
+from gradcheck.place import Place
+from gradcheck.rigorous.rounded import Format
+
+FEW: Final = 8
+"""Half units in the last place: an answer that near to a proven truth needs no other radius."""
+
+
+class Answers:
+    """The answers to one claim at one place; what several formulas share is computed once."""
+
+    def __init__(self, place: Place, claim: Claim) -> None:
+        self.place = place
+        self.claim = claim
+        self.value = place.value(claim.input)
+        self.output = place.value(claim.output)
+        self.required = place.case.required_resolution(place.dtype)
+        self._gradient_bounds: dict[int, Bound | None] = {}
+
+    @cached_property
+    def gradient(self) -> Tensor:
+        """What autograd finds. Raises what torch raises."""
+        return self.gradient_at(self.value)
+
+    def gradient_at(self, value: Tensor) -> Tensor:
+        """What autograd finds where the input has another value."""
+        return autograd.jacobian(self.place.segment(self.claim), value, self.place.meaning())
+
+    def autograd(self, truth: Ball) -> Ball:
+        """Autograd's gradient; a truth that is sharp enough bounds its error."""
+        found = rounding.to_array(self.gradient)
+        if truth.basis == "proven":
+            return self._next_to(truth, found) or self.rounded_gradient()
+        return truth.bounding(found, self.required) or self.rounded_gradient()
+
+    def handwritten(self, formula: Written, found: Tensor, truth: Ball) -> Ball:
+        """The formula's evaluation, which gave `found`; a proven truth nearby bounds its error."""
+        near = self._next_to(truth, rounding.to_array(found)) if truth.basis == "proven" else None
+        return near or self.rounded_formula(formula, found)
+
+    def evaluate(self, formula: Written) -> Tensor:
+        """What the formula gives in the check's dtype, in the Jacobian's shape.
+
+        Raises:
+            EvaluationError, ShapeError: It has no value, or no derivative's shape.
+        """
+        segment, output = self.place.formula_segment(self.claim), tuple(self.output.shape)
+        return handwritten.jacobian(formula, segment, self.value, output, self.place.meaning())
+
+    def rounded_gradient(self) -> Ball:
+        """Autograd's gradient with what rounding may have done to it."""
+        return self._rounded(self.gradient, self._gradient_bound, lambda: self._gradient_measured)
+
+    def rounded_formula(self, formula: Written, found: Tensor) -> Ball:
+        """The formula's evaluation with what rounding may have done to it."""
+        return self._rounded(
+            found,
+            lambda format: self._formula_bound(formula, format),
+            lambda: self._formula_measured(formula, found),
+        )
+
+    def _next_to(self, truth: Ball, found: Array) -> Ball | None:
+        """The answer with its error, where it is a few units from a proven truth."""
+        distance = truth.distance_to(found)
+        unit, smallest = rounding.precision_of(self.value.dtype)
+        if (distance <= FEW * (unit * np.abs(truth.midpoint) + smallest)).all():
+            return Ball(found, distance + truth.radius, "proven")
+        return None
+
+    def _rounded(
+        self,
+        answer: Tensor,
+        bound: Callable[[Format], Bound | None],
+        measured: Callable[[], Ball],
+    ) -> Ball:
+        """What ball arithmetic bounds the answer's rounding by.
+
+        Where that takes too long, or is too wide to be of use, it is what Monte-Carlo arithmetic
+        shows.
+        """
+        limit = bound(bounds.format_of(self.value.dtype))
+        if limit is None:
+            return measured()
+        found = rounding.to_array(answer)
+        if not np.isfinite(found).all():
+            return Ball(found, self._unbounded(found, limit, bound), "bounded")
+        rounded = Ball(found, limit.radius, "bounded")
+        widest, largest = limit.radius.max(initial=0.0), np.abs(found).max(initial=0.0)
+        if limit.left_range or widest <= self.required * largest:
+            return rounded
+        sharper = measured()
+        return sharper if (sharper.radius <= limit.radius).all() else rounded
+
+    def _unbounded(
+        self, found: Array, limit: Bound, bound: Callable[[Format], Bound | None]
+    ) -> Array:
+        """The radii of an answer with entries that are not finite.
+
+        Infinite where rounding explains that: an intermediate left the dtype's range, or is finite
+        once there is nearly no rounding. What is infinite or NaN even then is what the formula, or
+        torch's rule, says: 0, as of any number that is itself.
+        """
+        explained = np.full(found.shape, limit.left_range)
+        if not limit.left_range and (extended := bound(bounds.EXTENDED)) is not None:
+            explained = np.isfinite(extended.radius) & np.isinf(limit.radius)
+        return np.where(np.isfinite(found) | explained, limit.radius, 0.0)
+
+    def _gradient_bound(self, format: Format) -> Bound | None:
+        if format.bits not in self._gradient_bounds:
+            segment, output = self.place.exact_segment(self.claim), tuple(self.output.shape)
+            self._gradient_bounds[format.bits] = bounds.of_gradient(segment, output, format)
+        return self._gradient_bounds[format.bits]
+
+    @cached_property
+    def _gradient_measured(self) -> Ball:
+        disturb = rounding.repeated(lambda: self.gradient_at(self.value), self.gradient)
+        return rounding.measure(disturb, self.value.dtype)
+
+    def _formula_bound(self, formula: Written, format: Format) -> Bound | None:
+        segment = self.place.exact_formula_segment(self.claim)
+        return bounds.of_formula(formula, segment, tuple(self.output.shape), format)
+
+    def _formula_measured(self, formula: Written, found: Tensor) -> Ball:
+        segment = self.place.formula_segment(self.claim)
+        if self.output.ndim == 0 and handwritten.is_pointwise(formula, segment):
+
+            def disturb(count: int, noise: Noise) -> Tensor:
+                meaning = Disturbed(noise, count, self.value.dtype, self.place.device)
+                return handwritten.slopes(formula, segment, self.value.expand(count), meaning)
+
+            return rounding.measure(disturb, self.value.dtype, rounding.BESIDE)
+        again = rounding.repeated(lambda: self.evaluate(formula), found)
+        return rounding.measure(again, self.value.dtype)

@@ -1,0 +1,178 @@
+"""The exact oracle: derivatives in rigorous ball arithmetic, by forward Taylor series.
+
+The variable becomes the series x + d·t with t² = 0, for a direction d; the coefficient of t in the
+result is the derivative in that direction. No derivative of a word is written down for it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import numpy as np
+from flint import arb, arb_series
+
+from gradcheck.ball import Ball
+from gradcheck.claims import Shape, Written
+from gradcheck.errors import EvaluationError
+from gradcheck.functions import Environment, Function, Segment
+from gradcheck.rigorous.elements import ZERO, Elements, as_array, is_series
+from gradcheck.rigorous.meaning import BallMeaning, OverBudgetError, precision
+from gradcheck.verdict import Proof
+
+PRECISIONS: Final = (128, 256, 512, 1024, 2048)
+"""Bits, one after the other until the result is sharp."""
+SHARP: Final = 64
+"""Bits to which an entry is known then: more than any dtype has, …"""
+ZERO_BITS: Final = 96
+"""… or so many bits below the largest entry, where it is 0 or next to nothing."""
+
+
+class DeclinedError(Exception):
+    """The exact oracle cannot tell; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Enclosure:
+    """Balls that contain the true values of an array's entries, by proof."""
+
+    entries: Elements
+    bits: int
+
+    def ball(self) -> Ball:
+        """The same in float64: midpoints are rounded, which the radii account for."""
+        shape = self.entries.shape
+        midpoint = np.array([float(e.mid()) for e in self.entries.flat]).reshape(shape)
+        radius = np.array([float(e.rad()) for e in self.entries.flat]).reshape(shape)
+        with np.errstate(over="ignore"):
+            return Ball(midpoint, radius + _SPACING * np.abs(midpoint) + _SMALLEST, "proven")
+
+    def proof(self, formula: Enclosure) -> Proof:
+        """What holding a formula's enclosure against this, the truth, proves."""
+        pairs = list(zip(self.entries.flat, formula.entries.flat, strict=True))
+        shape = self.entries.shape
+        with precision(max(self.bits, formula.bits)):
+            apart = [float((a - b).abs_upper()) for a, b in pairs]
+            radius = [float(a.rad() + b.rad()) for a, b in pairs]
+        wrong = np.array([not a.overlaps(b) for a, b in pairs], dtype=bool)
+        return Proof(
+            wrong.reshape(shape), np.array(apart).reshape(shape), np.array(radius).reshape(shape)
+        )
+
+
+_SPACING: Final = float(np.finfo(np.float64).eps) / 2
+_SMALLEST: Final = math.ulp(0.0)
+
+
+def jacobian(segment: Segment, scale: float) -> Enclosure:
+    """The Jacobian of the segment at the value of its start, of shape output + input.
+
+    `segment` holds its values as `rigorous.meaning.exactly` makes them. `scale` is the size of the
+    derivative where all entries may be 0.
+
+    Raises:
+        DeclinedError: A choice is undecided, a value does not exist, or it takes too long.
+    """
+    value = segment.held[segment.start]
+
+    def evaluate() -> Elements:
+        return _columns(segment, value)
+
+    return _sharpened(evaluate, scale)
+
+
+def formula(written: Written, segment: Segment, output: Shape, scale: float) -> Enclosure:
+    """What the formula says the Jacobian is; `segment` leads to all that the formula reads.
+
+    Raises:
+        DeclinedError: A choice is undecided, the formula has no value, or it takes too long.
+        ShapeError: It has no shape of a derivative.
+    """
+    value = segment.held[segment.start]
+    input = as_array(value).shape
+
+    def evaluate() -> Elements:
+        meaning = BallMeaning()
+        environment = segment.run(value, meaning)
+        return as_array(meaning.counted(written.jacobian(environment, output, input, meaning)))
+
+    return _sharpened(evaluate, scale)
+
+
+def value(function: Function, given: Environment, name: str, scale: float) -> Enclosure:
+    """A value of the function at the values that are given.
+
+    Raises:
+        DeclinedError: A choice is undecided, a value does not exist, or it takes too long.
+    """
+
+    def evaluate() -> Elements:
+        meaning = BallMeaning()
+        return as_array(meaning.counted(function.run(given, meaning)[name]))
+
+    return _sharpened(evaluate, scale)
+
+
+def _sharpened(evaluate: Callable[[], Elements], scale: float) -> Enclosure:
+    """What `evaluate` finds at the first precision at which it is sharp."""
+    reason = ""
+    for bits in PRECISIONS:
+        try:
+            with precision(bits):
+                entries = evaluate()
+        except EvaluationError as error:
+            reason = str(error)
+            if isinstance(error.__cause__, OverBudgetError):
+                break
+            continue
+        if _are_sharp(entries, scale):
+            return Enclosure(entries, bits)
+        reason = f"it is not known to {SHARP} bits at a precision of {bits}"
+        if any(entry.is_nan() for entry in entries.flat):
+            reason = "it has no finite value there"
+    raise DeclinedError(reason)
+
+
+def _is_sharp(entry: arb) -> bool:
+    return entry.rel_accuracy_bits() >= SHARP and entry.is_finite()
+
+
+def _are_sharp(entries: Elements, scale: float) -> bool:
+    """Whether entries that are not sharp are nothing beside the largest, or beside the scale."""
+    if all(_is_sharp(entry) for entry in entries.flat):
+        return True
+    if not all(entry.is_finite() for entry in entries.flat):
+        return False
+    largest = max((abs(entry).mid() for entry in entries.flat if _is_sharp(entry)), default=ZERO)
+    limit = (largest if largest > 0 else arb(scale)) * arb(2) ** -ZERO_BITS
+    return all(_is_sharp(entry) or entry.rad() < limit for entry in entries.flat)
+
+
+def _columns(segment: Segment, value: Any) -> Elements:
+    """The derivatives by all entries of the start."""
+    if not isinstance(value, np.ndarray):
+        return _slopes(segment.value(arb_series([value, 1], 2), BallMeaning()))
+    columns = []
+    for at in np.ndindex(value.shape):
+        moved, entry = value.copy(), cast(arb, value[at])
+        moved[at] = arb_series([entry, 1], 2)
+        columns.append(_slopes(segment.value(moved, BallMeaning())))
+    stacked = np.stack(columns, axis=-1)
+    return stacked.reshape(stacked.shape[:-1] + value.shape)
+
+
+def _slopes(result: Any) -> Elements:
+    return np.frompyfunc(_slope, 1, 1)(result) if isinstance(result, np.ndarray) else _one(result)
+
+
+def _one(result: Any) -> Elements:
+    return as_array(_slope(result))
+
+
+def _slope(entry: Any) -> arb:
+    """The coefficient of t; a constant has 0, if it exists."""
+    if is_series(entry):
+        return entry[1]  # type: ignore[no-any-return]
+    return ZERO if isinstance(entry, bool) or entry.is_finite() else entry

@@ -1,0 +1,454 @@
+"""What formulas mean in ball arithmetic: elements, and numpy arrays of them.
+
+The precision is flint's: run under `precision(bits)`.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from flint import arb, arb_series, ctx, fmpq
+
+from gradcheck.language.vocabulary import ARITHMETIC, WORDS
+from gradcheck.language.word import Parameter, Word
+from gradcheck.rigorous.elements import ONE, POINTWISE, ZERO, Elements, as_array, boxed
+from gradcheck.rigorous.matrices import MATRICES, identity
+from gradcheck.rigorous.moves import MOVES, NOTHING, Positions
+from gradcheck.rigorous.products import PRODUCTS
+from gradcheck.rigorous.reductions import REDUCTIONS, SCANS
+
+BUDGET: Final = 2**21
+"""Operations on elements that one evaluation may take: one or two seconds."""
+
+_ELEMENTS: Final = frozenset({arb, arb_series})
+_ARITHMETIC: Final = frozenset(word.name for word in ARITHMETIC)
+_MOST_BITS: Final = 4096  # of a whole number that is kept exactly
+
+
+class OverBudgetError(ArithmeticError):
+    """More operations than an evaluation may take."""
+
+
+class Constant(arb):
+    """A plain number that is not rational, such as pi: it has no shape, not even ()."""
+
+
+@contextmanager
+def precision(bits: int) -> Iterator[None]:
+    """Ball arithmetic with so many bits, series of order 1; then all is as it was."""
+    kept = ctx.prec, ctx.cap
+    ctx.prec, ctx.cap = bits, 2
+    try:
+        yield
+    finally:
+        ctx.prec, ctx.cap = kept
+
+
+def exactly(value: Any) -> Any:
+    """A tensor's numbers, each exactly what its dtype holds; others as they are.
+
+    A mask stays a mask. What has several results becomes a tuple.
+    """
+    if isinstance(value, tuple):
+        return tuple(exactly(one) for one in value)
+    if not hasattr(value, "tolist"):
+        return value
+    numbers = value.tolist()
+    if not isinstance(numbers, list):
+        return numbers if isinstance(numbers, bool) else arb(numbers)
+    array = np.array(numbers).reshape(tuple(value.shape))
+    return array if array.dtype == bool else _each_exactly(array)
+
+
+_each_exactly = np.frompyfunc(lambda number: arb(number), 1, 1)
+
+
+class BallMeaning:
+    """Words as operations on balls, or on series of them; plain numbers are exact.
+
+    A value is an element (`arb`, `arb_series`), an array of them with a dimension at least, or a
+    mask: a bool, or an array of bools. A plain number is an int, an `fmpq` or a `Constant`.
+    """
+
+    def __init__(self, budget: int = BUDGET) -> None:
+        self.left = budget
+
+    def number(self, value: int | Decimal) -> Any:
+        return value if isinstance(value, int) else _rational(value)
+
+    def call(self, word: Word, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+        plan = _plan(word)
+        if plan.pointwise is None:
+            return self._other(word, arguments, keywords)
+        if plan.is_simple and not keywords:
+            kinds = set(map(type, arguments))
+            if kinds <= _ELEMENTS or (plan.is_arithmetic and kinds <= _SINGLE):
+                if kinds & _ELEMENTS:
+                    return self.single(word, arguments)
+                return _plain(word.name, arguments)
+        counted = [self._argument(*pair) for pair in zip(plan.positional, arguments, strict=True)]
+        named = {
+            name: self._argument(plan.parameters[name], value)
+            for name, value in keywords.items()
+            if value is not None
+        }
+        return self.pointwise(word, counted, named)
+
+    def single(self, word: Word, arguments: Sequence[Any]) -> Any:
+        """A pointwise word of elements, among which there may be plain numbers."""
+        self.left -= 1
+        return POINTWISE[word.name](*arguments)
+
+    def pointwise(self, word: Word, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+        """A pointwise word of values that are as it wants them."""
+        every = [*arguments, *keywords.values()]
+        shapes = [value.shape for value in every if type(value) is np.ndarray]
+        if not shapes:
+            return POINTWISE[word.name](*arguments, **keywords)
+        self.spend(math.prod(np.broadcast_shapes(*shapes)))
+        if keywords:
+            function, count, names = POINTWISE[word.name], len(arguments), tuple(keywords)
+
+            def named(*values: Any) -> Any:
+                return function(*values[:count], **dict(zip(names, values[count:], strict=True)))
+
+            return _mask(np.frompyfunc(named, len(every), 1)(*map(_operand, every)))
+        return _mask(_lifted(word)(*map(_operand, every)))
+
+    def reduction(self, word: Word, x: Elements, dims: tuple[int, ...], settings: Any) -> Any:
+        """A reduction over `dims`, which keep size 1."""
+        self.spend(x.size)
+        return REDUCTIONS[word.name](self.total, x, dims, **settings)
+
+    def scan(self, word: Word, x: Elements, dim: int) -> Any:
+        """A word that works along one dimension."""
+        self.spend(x.size * (x.shape[dim] if word.name == "cumsum" else 1))
+        return SCANS[word.name](self.total, x, dim)
+
+    def matrix(self, word: Word, *matrices: Elements) -> Any:
+        """Linear algebra on square matrices, the last two dimensions."""
+        self.spend(math.prod(matrices[0].shape) * matrices[-1].shape[-1])
+        return _value(MATRICES[word.name](*matrices))
+
+    def move(self, values: Sequence[Any], positions: Positions) -> Any:
+        """The entries of all `values` at these positions, counted through; 0 for `NOTHING`."""
+        pool = [as_array(value).reshape(-1) for value in values]
+        return np.concatenate([*pool, boxed(ZERO).reshape(1)])[positions]
+
+    def total(self, rows: Elements) -> Elements:
+        """The sums of rows, (rows, entries) → (rows,)."""
+        if rows.size == 0:
+            return np.full(len(rows), ZERO)
+        sums: Elements = np.add.reduce(rows, axis=-1)
+        return sums
+
+    def spend(self, operations: int) -> None:
+        self.left -= operations
+        if self.left < 0:
+            raise OverBudgetError("this takes more operations than ball arithmetic is given")
+
+    def index(self, value: Any, items: tuple[Any, ...]) -> Any:
+        if isinstance(value, tuple):
+            return value[items[0]]
+        source = self.tensor(value)
+        at = tuple(_index(item) for item in items)
+        if isinstance(source, np.ndarray) and source.dtype == bool:
+            return source[at]
+        return self.move([source], _positions([source])[0][at])
+
+    def tensor(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return self.call(WORDS["stack"], [value], {}) if value else np.empty(0, dtype=object)
+        if isinstance(value, (bool, tuple, arb, arb_series, np.ndarray)):
+            return value + 0 if type(value) is Constant else value
+        return arb(value)
+
+    def shape(self, value: Any) -> tuple[int, ...] | None:
+        if isinstance(value, np.ndarray):
+            return tuple(value.shape)
+        return () if type(value) in _SHAPED else None
+
+    def _other(self, word: Word, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+        """A word that is not pointwise."""
+        name, plan = word.name, _plan(word)
+        if word.signature is None:
+            return Constant(arb.pi() if name == "pi" else arb.const_e())
+        values = [
+            self._argument(*pair)
+            for pair in zip(plan.matching(len(arguments)), arguments, strict=True)
+        ]
+        settings = {
+            key: self._argument(plan.parameters[key], value)
+            for key, value in keywords.items()
+            if value is not None
+        }
+        if name in REDUCTIONS:
+            return self._reduced(word, values[0], **settings)
+        if name in SCANS:
+            whole = as_array(values[0])
+            return (
+                self.scan(word, whole, settings["dim"])
+                if whole.ndim
+                else self._line(word, values[0])
+            )
+        if name in MOVES:
+            return self._moved(name, values, settings)
+        if name in MATRICES:
+            return self._of_matrices(word, *values)
+        if name in PRODUCTS:
+            return PRODUCTS[name](self._named, *values, **settings)
+        return _CREATION[name](*values, **settings)
+
+    def _named(self, name: str, *arguments: Any, **keywords: Any) -> Any:
+        return self.call(WORDS[name], arguments, keywords)
+
+    def _line(self, word: Word, x: Any) -> Any:
+        """What works along a dimension, of a single number."""
+        made = self._named(word.name, self._named("reshape", x, shape=[1]), dim=0)
+        return self._named("reshape", made, shape=[])
+
+    def _reduced(
+        self, word: Word, x: Any, dim: Any = None, keepdim: bool = False, **settings: Any
+    ) -> Any:
+        if (unbiased := settings.pop("unbiased", None)) is not None:
+            settings["correction"] = int(unbiased)
+        whole = as_array(x)
+        given = [dim] if isinstance(dim, int) else dim or range(whole.ndim)
+        dims = tuple(sorted(d % max(1, whole.ndim) for d in given)) if whole.ndim else ()
+        kept = self.reduction(word, whole if whole.ndim else x, dims, settings)
+        if keepdim or not whole.ndim:
+            return kept
+        left = [n for d, n in enumerate(whole.shape) if d not in dims]
+        return self._named("reshape", kept, shape=left)
+
+    def _moved(self, name: str, values: Sequence[Any], settings: Mapping[str, Any]) -> Any:
+        """A word that moves entries, by its sending their positions through it."""
+        first = values[0]
+        if isinstance(first, list):
+            return self.move(first, MOVES[name](_positions(first), **settings))
+        return self.move([first], MOVES[name](_positions([first])[0], *values[1:], **settings))
+
+    def _of_matrices(self, word: Word, a: Any, *right: Any) -> Any:
+        """`solve` takes a vector, or a stack of them, too."""
+        if not right:
+            return self.matrix(word, a)
+        (b,) = right
+        if b.ndim == 1 or (a.ndim - 1 == b.ndim and b.shape == a.shape[:-1]):
+            columns = self._named("unsqueeze", b, dim=-1)
+            return self._named("squeeze", self.matrix(word, a, columns), dim=-1)
+        return self.matrix(word, a, b)
+
+    def _argument(self, parameter: Parameter, value: Any) -> Any:
+        """What a word wants for an argument."""
+        kind = parameter.kind
+        if kind == "raw":
+            return _raw(self.tensor(value))
+        if kind == "list":
+            return [self.counted(item) for item in value]
+        if kind in ("tensor", "operand"):
+            return self.counted(value)
+        return _SETTINGS[kind](value)
+
+    def counted(self, value: Any) -> Any:
+        """A value whose masks count as 1 where they are true."""
+        value = self.tensor(value)
+        if isinstance(value, bool):
+            return ONE if value else ZERO
+        if isinstance(value, np.ndarray) and value.dtype != object:
+            return _each_exactly(value.astype(int))
+        return value
+
+
+class _Plan(NamedTuple):
+    """What is known of a word's arguments beforehand."""
+
+    pointwise: Callable[..., Any] | None
+    is_simple: bool
+    is_arithmetic: bool
+    positional: tuple[Parameter, ...]
+    parameters: Mapping[str, Parameter]
+
+    def matching(self, count: int) -> tuple[Parameter, ...]:
+        """The parameters that `count` arguments by position belong to."""
+        repeated = [p for p in self.parameters.values() if p.variadic]
+        return (*self.positional, *repeated * (count - len(self.positional)))
+
+
+@functools.cache
+def _plan(word: Word) -> _Plan:
+    parameters = word.parameters
+    values = tuple(p for p in parameters if p.is_value and not p.optional and not p.variadic)
+    is_simple = all(p.kind in ("tensor", "operand") for p in values)
+    is_arithmetic = word.name in _ARITHMETIC and all(p.kind == "operand" for p in values)
+    named = {p.name: p for p in parameters}
+    return _Plan(POINTWISE.get(word.name), is_simple, is_arithmetic, values, named)
+
+
+@functools.cache
+def _lifted(word: Word) -> Any:
+    return np.frompyfunc(POINTWISE[word.name], len(_plan(word).positional), 1)
+
+
+_SINGLE: Final = _ELEMENTS | {int, fmpq, Constant}
+_SHAPED: Final = _ELEMENTS | {bool}
+
+
+def _plain(name: str, numbers: Sequence[Any]) -> Any:
+    """Arithmetic of plain numbers, exact where they are rational and stay short."""
+    if not any(type(number) is Constant for number in numbers):
+        a, *rest = numbers
+        if name == "pow" and not _is_short(a, rest[0]):
+            return Constant(arb(a) ** rest[0])
+        if name in ("div", "pow"):
+            a = fmpq(a)
+            if not (a if name == "pow" and rest[0] < 0 else rest[0] or name == "pow"):
+                return Constant(arb.nan())
+        if name in _RATIONAL:
+            return _RATIONAL[name](a, *rest)
+    result = POINTWISE[name](*map(arb, numbers))
+    return Constant(result) if type(result) is arb else result
+
+
+_RATIONAL: Final[Mapping[str, Callable[..., Any]]] = {
+    "add": operator.add,
+    "sub": operator.sub,
+    "mul": operator.mul,
+    "div": operator.truediv,
+    "pow": operator.pow,
+    "neg": operator.neg,
+    "positive": operator.pos,
+}
+
+
+def _is_short(base: int | fmpq, exponent: int | fmpq) -> bool:
+    """Whether base**exponent is rational and has few digits."""
+    if not isinstance(exponent, int):
+        return False
+    longest = max(int(fmpq(base).p).bit_length(), int(fmpq(base).q).bit_length())
+    return abs(exponent) * longest <= _MOST_BITS
+
+
+@functools.lru_cache(maxsize=1024)
+def _rational(value: Decimal) -> fmpq:
+    return fmpq(*value.as_integer_ratio())
+
+
+def _operand(value: Any) -> Any:
+    """An element as numpy takes it for one; arrays and plain numbers as they are."""
+    return boxed(value) if type(value) is arb_series or isinstance(value, str) else value
+
+
+def _mask(result: Any) -> Any:
+    """An array of bools where a word decided something entry by entry."""
+    if result.size and isinstance(result.flat[0], bool):
+        return result.astype(bool)
+    return result
+
+
+def _value(result: Any) -> Any:
+    """An array without dimensions as its element."""
+    return result[()] if isinstance(result, np.ndarray) and result.ndim == 0 else result
+
+
+def _positions(values: Sequence[Any]) -> list[Positions]:
+    """The entries of all values, counted through, in the values' shapes."""
+    arrays, start = [], 0
+    for value in values:
+        shape = value.shape if isinstance(value, np.ndarray) else ()
+        count = math.prod(shape)
+        arrays.append(np.arange(start, start + count).reshape(shape))
+        start += count
+    return arrays
+
+
+def _raw(value: Any) -> Any:
+    """A mask as it is; an index as whole numbers, where all are."""
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        entries = [_maybe_whole(entry) for entry in value.reshape(-1)]
+        return value if None in entries else np.array(entries, dtype=int).reshape(value.shape)
+    whole = _maybe_whole(value)
+    return value if whole is None else whole
+
+
+def _maybe_whole(element: Any) -> int | None:
+    if type(element) is not arb or not element.is_exact() or not element.is_integer():
+        return None
+    return int(element.mid().fmpz())
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, int):
+        return value
+    if isinstance(value, fmpq) and value.q == 1:
+        return int(value.p)
+    whole = _maybe_whole(value)
+    if whole is None:
+        raise ValueError("this is no whole number")
+    return whole
+
+
+def _wholes(value: Any) -> Any:
+    return [_wholes(item) for item in value] if isinstance(value, list) else _whole(value)
+
+
+def _index(item: Any) -> Any:
+    if isinstance(item, slice):
+        bounds = (item.start, item.stop, item.step)
+        return slice(*(None if bound is None else _whole(bound) for bound in bounds))
+    if isinstance(item, list):
+        return np.array(item if all(isinstance(i, bool) for i in item) else _wholes(item))
+    if isinstance(item, np.ndarray):
+        return _raw(item)
+    return item if item is None or item is ... or isinstance(item, bool) else _whole(item)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+_SETTINGS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "int": _whole,
+    "ints": _wholes,
+    "number": lambda value: fmpq(value) if isinstance(value, int) else value,
+    "flag": _same,
+    "text": _same,
+}
+
+
+def _sizes(size: tuple[Any, ...]) -> tuple[int, ...]:
+    return tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
+
+
+def _arange(start: Any, end: Any = None, step: Any = fmpq(1)) -> Elements:  # noqa: B008
+    if end is None:
+        start, end = fmpq(0), start
+    count = max(0, math.ceil(float(_float(end - start) / _float(step))))
+    return np.array([arb(start) + n * arb(step) for n in range(count)] or [], dtype=object)
+
+
+def _float(number: Any) -> float:
+    return float(number.mid()) if isinstance(number, arb) else int(number.p) / int(number.q)
+
+
+def _one_hot(index: Any, num_classes: int) -> Elements:
+    rows = np.asarray(_whole(index) if not isinstance(index, np.ndarray) else index)
+    made: Elements = _each_exactly((rows[..., None] == np.arange(num_classes)).astype(int))
+    return made
+
+
+_CREATION: Final[Mapping[str, Callable[..., Any]]] = {
+    "zeros": lambda *size: _value(np.full(_sizes(size), ZERO)),
+    "ones": lambda *size: _value(np.full(_sizes(size), ONE)),
+    "eye": lambda n, m=None: identity(n, n if m is None else m),
+    "arange": _arange,
+    "one_hot": _one_hot,
+}
+
+assert NOTHING == -1  # the last entry of a pool, which is 0

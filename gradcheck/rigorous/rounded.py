@@ -1,0 +1,114 @@
+"""Ball arithmetic at the precision of a floating-point format: what rounding does to a formula.
+
+A ball's radius is then a bound on what rounding may do, if every operation of torch is as good as
+an operation in balls with as many bits; twice the radius, since both lie in the ball.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from flint import arb
+
+from gradcheck.language.word import Word
+from gradcheck.rigorous.elements import Elements
+from gradcheck.rigorous.meaning import BUDGET, BallMeaning, Constant
+
+
+class Format(NamedTuple):
+    """A floating-point format: the bits of its significand, its largest and smallest normal number.
+
+    `smallest` is its smallest subnormal number, which is what underflow is off by.
+    """
+
+    bits: int
+    largest: arb
+    normal: arb
+
+    @property
+    def unit(self) -> arb:
+        """Half a unit in the last place of 1."""
+        return arb(2) ** -self.bits
+
+    @property
+    def smallest(self) -> arb:
+        return self.normal * arb(2) ** (1 - self.bits)
+
+
+class Rounded(BallMeaning):
+    """Words as operations on balls that are rounded to a format: run under `precision(bits)`.
+
+    `overflowed` tells whether any result may have been larger than the format holds, `underflowed`
+    whether one was smaller than its normal numbers: it is then off by a subnormal number.
+    """
+
+    def __init__(self, format: Format, budget: int = BUDGET) -> None:
+        super().__init__(budget)
+        self.format = format
+        self.overflowed = False
+        self.underflowed = False
+        self._underflow = arb(0, format.smallest)
+        self._slack = 4 * format.unit
+
+    def single(self, word: Word, arguments: Sequence[Any]) -> Any:
+        return self.rounded(super().single(word, arguments))
+
+    def pointwise(self, word: Word, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+        return self.rounded(super().pointwise(word, arguments, keywords))
+
+    def reduction(self, word: Word, x: Elements, dims: tuple[int, ...], settings: Any) -> Any:
+        return self.rounded(super().reduction(word, x, dims, settings))
+
+    def scan(self, word: Word, x: Elements, dim: int) -> Any:
+        return self.rounded(super().scan(word, x, dim))
+
+    def matrix(self, word: Word, *matrices: Elements) -> Any:
+        return self.rounded(super().matrix(word, *matrices))
+
+    def total(self, rows: Elements) -> Elements:
+        """The sums, off by what any order of summation may lose: 4 units of Σ|terms|."""
+        slack = self._slack * super().total(np.abs(rows))
+        sums: Elements = super().total(rows) + _around_zero(slack)
+        return sums
+
+    def tensor(self, value: Any) -> Any:
+        made = super().tensor(value)
+        return self.rounded(made + 0) if type(made) is arb and made is not value else made
+
+    def added(self, a: Any, b: Any) -> Any:
+        """The sum of two contributions to the same cotangent."""
+        slack = self._slack * (abs(a) + abs(b))
+        return self.rounded(a + b + (_around_zero(slack)))
+
+    def rounded(self, result: Any) -> Any:
+        """A result within the format's range; masks as they are."""
+        if type(result) is arb or type(result) is Constant:
+            return self._ranged(result)
+        if isinstance(result, np.ndarray) and result.dtype == object:
+            for entry in result.flat:
+                if not self._is_ordinary(entry):
+                    return np.frompyfunc(self._ranged, 1, 1)(result)
+        return result
+
+    def _is_ordinary(self, entry: arb) -> bool:
+        size = abs(entry)
+        return size < self.format.largest and size > self.format.normal
+
+    def _ranged(self, entry: arb) -> arb:
+        size = abs(entry)
+        if size < self.format.largest:
+            if size > self.format.normal or entry == 0:
+                return entry
+            self.underflowed = self.underflowed or bool(size < self.format.normal)
+            return entry + self._underflow
+        self.overflowed = self.overflowed or entry.is_finite() or not entry.is_nan()
+        return entry
+
+
+def _around_zero(slack: Any) -> Any:
+    """[-slack, slack], entry by entry."""
+    if isinstance(slack, np.ndarray):
+        return np.frompyfunc(_around_zero, 1, 1)(slack)
+    return arb(0, slack.abs_upper())
