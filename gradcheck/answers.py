@@ -45,7 +45,7 @@ class Answers:
         """Autograd's gradient; a truth that is sharp enough bounds its error."""
         found = rounding.to_array(self.gradient)
         if truth.basis == "proven":
-            return self._next_to(truth, found) or self.rounded_gradient()
+            return self._next_to(truth, found) or self.rounded_gradient(truth)
         return truth.bounding(found, self.required) or self.rounded_gradient()
 
     def handwritten(self, formula: Written, found: Tensor, truth: Ball) -> Ball:
@@ -62,15 +62,25 @@ class Answers:
         segment, output = self.place.formula_segment(self.claim), tuple(self.output.shape)
         return handwritten.jacobian(formula, segment, self.value, output, self.place.meaning())
 
-    def rounded_gradient(self) -> Ball:
-        """Autograd's gradient with what rounding may have done to it."""
-        return self._rounded(self.gradient, self._gradient_bound, lambda: self._gradient_measured)
+    def rounded_gradient(self, truth: Ball | None = None) -> Ball:
+        """Autograd's gradient with what rounding may have done to it.
+
+        Where the sweep excludes a truth that is known, torch's rule is another than the word's: a
+        tie, say. Then nothing but a measurement tells.
+        """
+
+        def bound(format: Format) -> Bound | None:
+            found = self.gradient_bound(format)
+            is_apart = truth is not None and found is not None and found.excludes(truth)
+            return None if is_apart else found
+
+        return self._rounded(self.gradient, bound, lambda: self._gradient_measured)
 
     def rounded_formula(self, formula: Written, found: Tensor) -> Ball:
         """The formula's evaluation with what rounding may have done to it."""
         return self._rounded(
             found,
-            lambda format: self._formula_bound(formula, format),
+            lambda format: self.formula_bound(formula, format),
             lambda: self._formula_measured(formula, found),
         )
 
@@ -120,7 +130,8 @@ class Answers:
             explained = np.isfinite(extended.radius) & np.isinf(limit.radius)
         return np.where(np.isfinite(found) | explained, limit.radius, 0.0)
 
-    def _gradient_bound(self, format: Format) -> Bound | None:
+    def gradient_bound(self, format: Format) -> Bound | None:
+        """What rounding in this format may do to autograd's gradient; None: it takes too long."""
         if format.bits not in self._gradient_bounds:
             segment, output = self.place.exact_segment(self.claim), tuple(self.output.shape)
             self._gradient_bounds[format.bits] = bounds.of_gradient(segment, output, format)
@@ -131,7 +142,8 @@ class Answers:
         disturb = rounding.repeated(lambda: self.gradient_at(self.value), self.gradient)
         return rounding.measure(disturb, self.value.dtype)
 
-    def _formula_bound(self, formula: Written, format: Format) -> Bound | None:
+    def formula_bound(self, formula: Written, format: Format) -> Bound | None:
+        """What rounding in this format may do to the formula; None: it takes too long."""
         segment = self.place.exact_formula_segment(self.claim)
         return bounds.of_formula(formula, segment, tuple(self.output.shape), format)
 

@@ -50,7 +50,8 @@ def judge_value(place: Place, expectation: Expectation) -> Iterator[Fields]:
     name = expectation.quantity
     if not applies(expectation, place.case, place.dtype) or "/" in name or name.endswith(GRAD):
         return
-    truth = _value_ball(place, name)
+    truth = None if expectation.of == "handwritten" else _proven_value(place, name)
+    truth = truth or _computed_value(place, name)
     oracle = truth_name(truth)
     scale = truth.largest() or 1.0
     published = judge_published(
@@ -78,17 +79,22 @@ def judge_value(place: Place, expectation: Expectation) -> Iterator[Fields]:
     yield fields
 
 
-def _value_ball(place: Place, name: str) -> Ball:
+def _proven_value(place: Place, name: str) -> Ball | None:
     """A value of the function at the inputs that the check's dtype has; a mask is 1 where true.
 
-    Where the exact oracle cannot tell, it is what the function gives in this dtype.
+    None where the exact oracle cannot tell.
     """
-    function, names = place.case.function, (*place.case.sizes, *place.case.function.given)
+    names = (*place.case.sizes, *place.case.function.given)
     try:
         given = {name: place.exact_environment[name] for name in names}
-        return exact.value(function, given, name, place.size(name) or 1.0).ball()
+        return exact.value(place.case.function, given, name, place.size(name) or 1.0).ball()
     except (DeclinedError, KeyError):
-        pass
+        return None
+
+
+def _computed_value(place: Place, name: str) -> Ball:
+    """What the function gives in the check's dtype, where rounding is measured."""
+    function, names = place.case.function, (*place.case.sizes, *place.case.function.given)
     dtype = place.meaning().dtype
     values = {name: place.environment[name] for name in names}
     return rounding.measure(

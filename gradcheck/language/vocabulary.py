@@ -193,14 +193,20 @@ ELEMENTWISE: Final = (
         "input, other",
         "the smaller of two",
         "torch.minimum",
-        derivative=("input < other", "other < input"),
+        derivative=(
+            "where(input == other, 0.5, input < other)",
+            "where(input == other, 0.5, other < input)",
+        ),
     ),
     Word(
         "maximum",
         "input, other",
         "the larger of two",
         "torch.maximum",
-        derivative=("input > other", "other > input"),
+        derivative=(
+            "where(input == other, 0.5, input > other)",
+            "where(input == other, 0.5, other > input)",
+        ),
     ),
     Word(
         "clamp",
@@ -250,14 +256,14 @@ REDUCTIONS: Final = (
         "input, dim:ints?, keepdim:flag?",
         "largest entry",
         "torch.amax",
-        derivative="where(input == out, cotangent, 0)",
+        derivative="where(input == out, cotangent/sum(input == out, dim, keepdim=True), 0)",
     ),
     Word(
         "amin",
         "input, dim:ints?, keepdim:flag?",
         "smallest entry",
         "torch.amin",
-        derivative="where(input == out, cotangent, 0)",
+        derivative="where(input == out, cotangent/sum(input == out, dim, keepdim=True), 0)",
     ),
     Word(
         "var",

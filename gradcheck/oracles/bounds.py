@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from flint import arb
 
-from gradcheck.ball import Array
+from gradcheck.ball import Array, Ball
 from gradcheck.claims import Shape, Written
 from gradcheck.errors import EvaluationError
 from gradcheck.functions import Segment
@@ -28,14 +28,19 @@ SWEEPS: Final = 2**17
 
 
 class Bound(NamedTuple):
-    """How far from the truth rounding may move each entry.
+    """How far from the truth rounding may move each entry, and a value near which it then is.
 
     Infinite where ball arithmetic cannot tell. `left_range`: an intermediate was too large for the
     dtype, or too small, which explains a result that is not finite.
     """
 
+    midpoint: Array
     radius: Array
     left_range: bool
+
+    def excludes(self, truth: Ball) -> bool:
+        """Whether the truth cannot be what was rounded."""
+        return bool((truth.distance_to(self.midpoint) > self.radius + truth.radius).any())
 
 
 @functools.cache
@@ -106,9 +111,15 @@ def _bounded(evaluate: Callable[[Rounded], Elements], format: Format, shape: Sha
     except EvaluationError as error:
         if isinstance(error.__cause__, OverBudgetError):
             return None
-        return Bound(np.full(shape, np.inf), meaning.overflowed or meaning.underflowed)
+        unknown = np.full(shape, np.inf)
+        return Bound(unknown, unknown, meaning.overflowed or meaning.underflowed)
     smallest = float(format.smallest)
     radius = [2 * float(e.rad()) + smallest if e.is_finite() else np.inf for e in entries.flat]
     if meaning.overflowed:
         radius = [np.inf] * len(radius)
-    return Bound(np.array(radius).reshape(shape), meaning.overflowed or meaning.underflowed)
+    midpoint = np.array([float(e.mid()) for e in entries.flat])
+    return Bound(
+        midpoint.reshape(shape),
+        np.array(radius).reshape(shape),
+        meaning.overflowed or meaning.underflowed,
+    )
