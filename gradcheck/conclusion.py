@@ -80,8 +80,8 @@ def conclude(
         "digits": {name: least for name, (least, _) in digits.items()},
         "entries": worst_entries(label, worst, balls, name, count),
         "notes": (
-            *notes,
             *truth.notes,
+            *notes,
             *(one.note for one in published if one.note),
             *_accuracy_notes(truth, answers, judgement.distances, digits, place),
             *advice(judgement.verdict, truth, answers, judgement, dtype, required),

@@ -13,7 +13,7 @@ from gradcheck.answers import Answers
 from gradcheck.ball import Ball
 from gradcheck.casefile.case import Expectation
 from gradcheck.claims import Claim, Written, as_jacobian
-from gradcheck.conclusion import Fields, conclude, truth_name
+from gradcheck.conclusion import Fields, conclude
 from gradcheck.entries import SHOWN, claim_label, indexed, worst_entries
 from gradcheck.errors import EvaluationError, ShapeError
 from gradcheck.oracles import exact, rounding
@@ -50,9 +50,9 @@ def judge_value(place: Place, expectation: Expectation) -> Iterator[Fields]:
     name = expectation.quantity
     if not applies(expectation, place.case, place.dtype) or "/" in name or name.endswith(GRAD):
         return
-    truth = None if expectation.of == "handwritten" else _proven_value(place, name)
-    truth = truth or _computed_value(place, name)
-    oracle = truth_name(truth)
+    proven = None if expectation.of == "handwritten" else _proven_value(place, name)
+    truth = proven or _computed_value(place, name)
+    oracle = "exact" if proven else "handwritten"
     scale = truth.largest() or 1.0
     published = judge_published(
         expectation, place, lambda value: filled(value, truth.shape), truth, truth, scale
@@ -62,7 +62,7 @@ def judge_value(place: Place, expectation: Expectation) -> Iterator[Fields]:
         "line": expectation.line,
         "verdict": published.verdict,
         "blame": "expected" if published.verdict == "fail" else "",
-        "truth": oracle,
+        "truth": "exact" if proven else "",
         "basis": truth.basis,
         "resolution": 2 * float(np.max(truth.radius, initial=0.0)) / scale,
         "required": place.case.required_resolution(place.dtype),
@@ -144,7 +144,7 @@ class _Check:
                 notes.append(f"the formula is not known exactly: {reason}")
         answers = self._answers(formula, found, truth)
         judgement = self._judged(truth, answers, proof)
-        if written is not None and proof is not None and proof.wrong.any():
+        if written is not None and judgement.is_hidden:
             others["formula"] = written.ball()
         if judgement.verdict != "pass":
             others["numeric"] = self.truths.ask(self.claim, "full")

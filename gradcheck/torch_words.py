@@ -59,7 +59,7 @@ def clamp(input: Tensor, min: Operand | None = None, max: Operand | None = None)
     return torch.clamp(input, min, max)  # type: ignore[arg-type, misc]
 
 
-def polygamma(input: Tensor, n: int) -> Tensor:
+def polygamma(input: Tensor, *, n: int) -> Tensor:
     return torch.polygamma(n, input)
 
 

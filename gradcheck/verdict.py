@@ -49,6 +49,7 @@ class Judgement:
     `worst_entry` is the entry that decided, None where there is no entry. `blame` names the answers
     that are wrong, in the order they were given. `is_truth_alone` where all of several answers
     agree with each other and none with a truth that is itself an estimate: that accuses nobody.
+    `is_hidden` where the formula is wrong, but so little that its evaluation does not show it.
     """
 
     verdict: Verdict
@@ -59,6 +60,7 @@ class Judgement:
     worst_entry: Entry | None
     distances: Mapping[str, Array]
     is_truth_alone: bool = False
+    is_hidden: bool = False
 
 
 def judge(
@@ -93,7 +95,8 @@ def judge(
     scale = _scale(known, fallback_scale, negligible)
     wrong, apart = distance > allowed, distance > joint
     blamed = {name for name, entries in zip(answers, wrong, strict=True) if entries.any()}
-    if proof is not None and proof.wrong.any():
+    hidden = proof is not None and bool(proof.wrong.any()) and "handwritten" not in blamed
+    if hidden:
         blamed.add("handwritten")
     blame = tuple(name for name in answers if name in blamed)
     alone = truth.basis == "estimated" and len(blame) == len(answers) > 1 and _agree(answers)
@@ -109,6 +112,7 @@ def judge(
         _worst_entry(wrong, apart, distance, joint, proof),
         dict(zip(answers, distance, strict=True)),
         alone,
+        hidden,
     )
 
 

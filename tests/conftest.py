@@ -7,6 +7,7 @@ from textwrap import dedent, indent
 import pytest
 
 from gradcheck.casefile.load import load
+from gradcheck.oracles.exact import DeclinedError
 from gradcheck.results import Result
 from gradcheck.runner import jobs, run
 
@@ -26,6 +27,16 @@ def write(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def without_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No exact oracle, as for functions that are not formulas: the numeric one tells the truth."""
+
+    def declined(*arguments: object) -> None:
+        raise DeclinedError("the test has none")
+
+    monkeypatch.setattr("gradcheck.oracles.exact.jacobian", declined)
 
 
 @pytest.fixture

@@ -110,7 +110,7 @@ def test_the_difference_of_a_wrong_published_number_is_its_own(check_one):
     """)
     assert result.blame == "expected"
     assert result.difference == pytest.approx(0.5)  # 3 of 6
-    assert set(result.entries[0].answers) == {"handwritten", "autograd", "numeric", "expected"}
+    assert set(result.entries[0].answers) == {"handwritten", "autograd", "exact", "expected"}
 
 
 def test_a_wrong_published_number_and_a_wrong_formula_are_both_blamed(check_one):

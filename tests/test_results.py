@@ -21,7 +21,7 @@ def result(**fields):
 
 
 ENTRY = EntryAnswers(
-    "dy[1]/dx", (1,), {"handwritten": Answer(2.0, 0.5), "numeric": Answer(2.1, 0.1)}
+    "dy[1]/dx", (1,), {"handwritten": Answer(2.0, 0.5, "bounded"), "numeric": Answer(2.1, 0.1)}
 )
 
 
@@ -33,6 +33,7 @@ def test_a_record_has_the_fields_of_the_schema():
         basis="estimated",
         resolution=1e-9,
         difference=0.05,
+        digits={"handwritten": 1.3010299},
         entries=(ENTRY,),
         notes=("a note",),
         seconds=0.12345678,
@@ -53,10 +54,11 @@ def test_a_record_has_the_fields_of_the_schema():
         "basis": "estimated",
         "resolution": 1e-9,
         "difference": 0.05,
+        "digits": {"handwritten": 1.3},
         "worst_entry": [1],
         "oracles": {
-            "handwritten": {"value": 2.0, "radius": 0.5},
-            "numeric": {"value": 2.1, "radius": 0.1},
+            "handwritten": {"value": 2.0, "radius": 0.5, "basis": "bounded"},
+            "numeric": {"value": 2.1, "radius": 0.1, "basis": "estimated"},
         },
         "notes": ["a note"],
         "seconds": 0.123457,
@@ -81,7 +83,7 @@ def test_a_number_that_is_not_finite_becomes_a_text(number, text):
     record = result(resolution=number, difference=number, entries=(entry,)).record()
     json.dumps(record, allow_nan=False)
     assert record["resolution"] == record["difference"] == text
-    assert record["oracles"]["numeric"] == {"value": text, "radius": text}
+    assert record["oracles"]["numeric"] == {"value": text, "radius": text, "basis": "estimated"}
 
 
 @pytest.mark.parametrize("verdict", ["fail", "inconclusive", "error", "xpassed"])

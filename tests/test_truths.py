@@ -91,6 +91,13 @@ HIDDEN = "function: x**2\ninputs: {{x: {}}}\nderivatives: {{x: 2*x + (4e-6*x + 1
 @pytest.mark.parametrize("x", [0.5, 0.7, 1.3, 1.7])
 def test_a_wrong_formula_that_rounding_hides_does_not_pass(check_one, x):
     result = check_one(HIDDEN.format(x))
+    assert (result.verdict, result.blame) == ("fail", "handwritten"), result
+
+
+@pytest.mark.usefixtures("without_exact")
+@pytest.mark.parametrize("x", [0.5, 0.7, 1.3, 1.7])
+def test_nor_does_it_where_nothing_is_proven(check_one, x):
+    result = check_one(HIDDEN.format(x))
     assert result.verdict == "inconclusive", result
 
 

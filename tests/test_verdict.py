@@ -36,8 +36,8 @@ def test_a_joint_radius_wider_than_the_resolution_is_inconclusive():
     ("basis", "radii", "expected"),
     [
         ("proven", 1.1, "fail"),
-        ("bounded", 1.9, "inconclusive"),
-        ("bounded", 2.1, "fail"),
+        ("bounded", 9.9, "inconclusive"),
+        ("bounded", 10.1, "fail"),
         ("estimated", 9.9, "inconclusive"),
         ("estimated", 10.1, "fail"),
     ],

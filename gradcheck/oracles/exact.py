@@ -44,26 +44,28 @@ class Enclosure:
     def ball(self) -> Ball:
         """The same in float64: midpoints are rounded, which the radii account for."""
         shape = self.entries.shape
-        midpoint = np.array([float(e.mid()) for e in self.entries.flat]).reshape(shape)
-        radius = np.array([float(e.rad()) for e in self.entries.flat]).reshape(shape)
-        with np.errstate(over="ignore"):
-            return Ball(midpoint, radius + _SPACING * np.abs(midpoint) + _SMALLEST, "proven")
+        midpoint = [float(entry.mid()) for entry in self.entries.flat]
+        with precision(self.bits):
+            pairs = zip(self.entries.flat, midpoint, strict=True)
+            radius = [_upward((entry - arb(number)).abs_upper()) for entry, number in pairs]
+        return Ball(np.array(midpoint).reshape(shape), np.array(radius).reshape(shape), "proven")
 
     def proof(self, formula: Enclosure) -> Proof:
         """What holding a formula's enclosure against this, the truth, proves."""
         pairs = list(zip(self.entries.flat, formula.entries.flat, strict=True))
         shape = self.entries.shape
         with precision(max(self.bits, formula.bits)):
-            apart = [float((a - b).abs_upper()) for a, b in pairs]
-            radius = [float(a.rad() + b.rad()) for a, b in pairs]
+            apart = [_upward((a - b).abs_upper()) for a, b in pairs]
+            radius = [_upward(a.rad() + b.rad()) for a, b in pairs]
         wrong = np.array([not a.overlaps(b) for a, b in pairs], dtype=bool)
         return Proof(
             wrong.reshape(shape), np.array(apart).reshape(shape), np.array(radius).reshape(shape)
         )
 
 
-_SPACING: Final = float(np.finfo(np.float64).eps) / 2
-_SMALLEST: Final = math.ulp(0.0)
+def _upward(distance: arb) -> float:
+    """A float64 that is not below the distance."""
+    return math.nextafter(float(distance), math.inf) if distance > 0 else float(distance)
 
 
 def jacobian(segment: Segment, scale: float) -> Enclosure:
@@ -159,6 +161,9 @@ def _columns(segment: Segment, value: Any) -> Elements:
         moved, entry = value.copy(), cast(arb, value[at])
         moved[at] = arb_series([entry, 1], 2)
         columns.append(_slopes(segment.value(moved, BallMeaning())))
+    if not columns:
+        output = as_array(segment.value(value, BallMeaning())).shape
+        return np.empty(output + value.shape, dtype=object)
     stacked = np.stack(columns, axis=-1)
     return stacked.reshape(stacked.shape[:-1] + value.shape)
 

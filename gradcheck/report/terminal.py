@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import shlex
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import combinations
 from typing import Final
 
 from rich.console import Console
 from rich.text import Text
 
-from gradcheck.results import Answer, Result, Summary, Verdict
+from gradcheck.results import Answer, EntryAnswers, Result, Summary, Verdict
 
 STYLE: Final[dict[Verdict, str]] = {
     "pass": "green",
@@ -160,25 +161,34 @@ def _table(result: Result) -> Iterator[str]:
         return
     names = [name for name in _ORDER if name in result.entries[0].answers]
     header = ["entry", *(f"{n} (truth)" if n == result.truth else n for n in names)]
-    rows = [header] + [
-        [entry.label, *(_answer(entry.answers[name]) for name in names)] for entry in result.entries
-    ]
+    rows = [header, *(_row(entry, names) for entry in result.entries)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
-def _answer(answer: Answer) -> str:
+def _row(entry: EntryAnswers, names: Sequence[str]) -> list[str]:
+    """What each says of one entry, to so many digits that answers which differ look different."""
+    answers = [entry.answers[name] for name in names]
+    for digits in (12, 17):
+        row = [_answer(answer, digits) for answer in answers]
+        if not any(_look_alike(*pair, digits) for pair in combinations(answers, 2)):
+            break
+    return [entry.label, *row]
+
+
+def _look_alike(a: Answer, b: Answer, digits: int) -> bool:
+    """Whether two answers that do not overlap are the same when they are printed."""
+    if not abs(a.value - b.value) > a.radius + b.radius:
+        return False
+    return f"{a.value:.{digits}g}" == f"{b.value:.{digits}g}"
+
+
+def _answer(answer: Answer, digits: int) -> str:
     if math.isinf(answer.radius):
         return "cannot tell"
-    return f"{answer.value:.{_significant(answer)}g} ± {answer.radius:.1e}"
-
-
-def _significant(answer: Answer) -> int:
-    """As many digits as the radius leaves, and two more; 12 where that tells nothing."""
-    if not 0 < answer.radius < abs(answer.value) < math.inf:
-        return 12
-    return min(17, 2 + math.ceil(math.log10(abs(answer.value) / answer.radius)))
+    radius = f"{answer.radius:.1e}" if answer.radius else "0"
+    return f"{answer.value:.{digits}g} ± {radius}"
 
 
 def _percent(ratio: float | None) -> str:

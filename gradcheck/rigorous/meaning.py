@@ -122,10 +122,11 @@ class BallMeaning:
             return _mask(np.frompyfunc(named, len(every), 1)(*map(_operand, every)))
         return _mask(_lifted(word)(*map(_operand, every)))
 
-    def reduction(self, word: Word, x: Elements, dims: tuple[int, ...], settings: Any) -> Any:
+    def reduction(self, word: Word, x: Any, dims: tuple[int, ...], settings: Any) -> Any:
         """A reduction over `dims`, which keep size 1."""
-        self.spend(x.size)
-        return REDUCTIONS[word.name](self.total, x, dims, **settings)
+        whole = as_array(x)
+        self.spend(whole.size)
+        return _value(REDUCTIONS[word.name](self.total, whole, dims, **settings))
 
     def scan(self, word: Word, x: Elements, dim: int) -> Any:
         """A word that works along one dimension."""
@@ -222,7 +223,7 @@ class BallMeaning:
         whole = as_array(x)
         given = [dim] if isinstance(dim, int) else dim or range(whole.ndim)
         dims = tuple(sorted(d % max(1, whole.ndim) for d in given)) if whole.ndim else ()
-        kept = self.reduction(word, whole if whole.ndim else x, dims, settings)
+        kept = self.reduction(word, x, dims, settings)
         if keepdim or not whole.ndim:
             return kept
         left = [n for d, n in enumerate(whole.shape) if d not in dims]

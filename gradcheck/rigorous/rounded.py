@@ -7,7 +7,7 @@ an operation in balls with as many bits; twice the radius, since both lie in the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from flint import arb
@@ -15,6 +15,17 @@ from flint import arb
 from gradcheck.language.word import Word
 from gradcheck.rigorous.elements import Elements
 from gradcheck.rigorous.meaning import BUDGET, BallMeaning, Constant
+
+LOSSES: Final[Mapping[str, tuple[int, arb]]] = {
+    "lgamma": (4, arb(0)),
+    "digamma": (1024, arb(0)),
+    "polygamma": (16, arb(1e-9)),
+}
+"""What torch's function is off by: half units of 1 + |result|, and a part of it in any dtype.
+
+Measured on the CPU against mpmath at 400 to 2,000 random points (torch 2.13): at most 1 and 535 of
+those units, and 5e-10, which is torch's trigamma in float64.
+"""
 
 
 class Format(NamedTuple):
@@ -53,12 +64,12 @@ class Rounded(BallMeaning):
         self._slack = 4 * format.unit
 
     def single(self, word: Word, arguments: Sequence[Any]) -> Any:
-        return self.rounded(super().single(word, arguments))
+        return self.rounded(self._as_torch(word, super().single(word, arguments)))
 
     def pointwise(self, word: Word, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
-        return self.rounded(super().pointwise(word, arguments, keywords))
+        return self.rounded(self._as_torch(word, super().pointwise(word, arguments, keywords)))
 
-    def reduction(self, word: Word, x: Elements, dims: tuple[int, ...], settings: Any) -> Any:
+    def reduction(self, word: Word, x: Any, dims: tuple[int, ...], settings: Any) -> Any:
         return self.rounded(super().reduction(word, x, dims, settings))
 
     def scan(self, word: Word, x: Elements, dim: int) -> Any:
@@ -91,6 +102,15 @@ class Rounded(BallMeaning):
                 if not self._is_ordinary(entry):
                     return np.frompyfunc(self._ranged, 1, 1)(result)
         return result
+
+    def _as_torch(self, word: Word, result: Any) -> Any:
+        """The result of a word in which torch loses more than a rounding."""
+        if word.name not in LOSSES:
+            return result
+        units, relative = LOSSES[word.name]
+        return result + _around_zero(
+            units * self.format.unit * (1 + abs(result)) + relative * abs(result)
+        )
 
     def _is_ordinary(self, entry: arb) -> bool:
         size = abs(entry)

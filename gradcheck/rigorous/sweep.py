@@ -49,10 +49,8 @@ class Recording(Rounded):
         return self._pointwise(word, arguments, keywords, result)
 
     def reduction(self, word: Word, x: Any, dims: tuple[int, ...], settings: Any) -> Any:
-        whole = as_array(x)
-        result = super().reduction(word, whole, dims, settings)
-        result = result if whole.ndim else result[()]
-        count = whole.size // max(1, as_array(result).size)
+        result = super().reduction(word, x, dims, settings)
+        count = as_array(x).size // max(1, as_array(result).size)
         scope = {**_defaults(word), **settings, "dim": list(dims), "count": count, "input": x}
         return self._record(result, {"input": x}, functools.partial(self._cotangents, word, scope))
 

@@ -53,8 +53,8 @@ MISTAKES = {
         case(zzz="1"),
         (
             "5:5: unknown key `zzz`: known are about, autograd, constants, derivatives, "
-            "devices, dtypes, expect, function, inputs, points, resolution, samples, sizes, skip, "
-            "source, tags, xfail"
+            "devices, digits, dtypes, expect, function, inputs, points, resolution, samples, "
+            "sizes, skip, source, tags, xfail"
         ),
     ),
     "a misspelled key that is needed": (
@@ -1152,8 +1152,8 @@ def test_a_file_without_cases(text, problem):
         (ONE + "defaults: {dtype: float32}\n", "6:12: unknown key `dtype`: did you mean `dtypes`?"),
         (
             ONE + "defaults: {function: x}\n",
-            "6:12: unknown key `function`: known are devices, dtypes, resolution, samples, source, "
-            "tags",
+            "6:12: unknown key `function`: known are devices, digits, dtypes, resolution, samples, "
+            "source, tags",
         ),
         (
             ONE + "defaults: {devices: gpu}\n",

@@ -119,6 +119,9 @@ def test_every_sample_has_its_own_draw_of_what_depends_on_constants_alone():
     assert float(spread) > 2.0**-30  # of three roundings, of about 1 unit each
 
 
+_SETTINGS = {"full_like": {"fill_value": 2}, "clamp": {"min": 0.4}, "polygamma": {"n": 2}}
+
+
 def test_pointwise_words_of_numbers_side_by_side_are_those_of_each_number():
     """What is_pointwise promises, for every word that keeps it."""
     rng = random.Random(5)
@@ -129,7 +132,7 @@ def test_pointwise_words_of_numbers_side_by_side_are_those_of_each_number():
         if word.signature is None or any(p.kind == "raw" for p in values) or name == "detach":
             continue
         rows = [[rng.uniform(0.2, 0.9) for _ in range(6)] for _ in values]
-        settings = {"full_like": {"fill_value": 2}, "clamp": {"min": 0.4}}.get(name, {})
+        settings = _SETTINGS.get(name, {})
         meaning = TorchMeaning(D, CPU)
         columns = [torch.tensor(row, dtype=D) for row in rows]
         together_ = meaning.call(word, columns, settings)

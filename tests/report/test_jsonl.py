@@ -66,8 +66,8 @@ def test_numbers_that_are_not_finite_are_valid_json(tmp_path):
     (record,) = read(path)
     assert (record["resolution"], record["difference"]) == ("Infinity", "NaN")
     assert record["oracles"] == {
-        "handwritten": {"value": "NaN", "radius": 0.0},
-        "numeric": {"value": "-Infinity", "radius": "Infinity"},
+        "handwritten": {"value": "NaN", "radius": 0.0, "basis": "estimated"},
+        "numeric": {"value": "-Infinity", "radius": "Infinity", "basis": "estimated"},
     }
 
 
