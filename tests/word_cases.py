@@ -99,7 +99,7 @@ def _with_cotangent(name, factor):
     if name in ("sum", "mean"):
         stated["input"] += "*ones_like(input)"
     if name in MATRICES:
-        inputs = {n: SQUARE for n in stated} | (
+        inputs = dict.fromkeys(stated, SQUARE) | (
             {"B": "[[1, 2], [3, -1], [0.5, 1]]"} if name == "solve" else {}
         )
         cotangent = {"det": "0.9", "solve": "[[0.9, -1.2], [0.4, 0.3], [1.7, -0.6]]"}.get(

@@ -123,7 +123,7 @@ ELEMENTWISE: Final = (
         "input, alpha:number?",
         "x where positive, else alpha*(exp(x) - 1)",
         "torch.nn.functional.elu",
-        derivative="where(input > 0, 1, alpha*exp(input))",
+        derivative="where(input > 0, 1, alpha*exp(minimum(input, 0)))",
     ),
     Word(
         "gelu",

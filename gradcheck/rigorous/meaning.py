@@ -313,6 +313,8 @@ def _plain(name: str, numbers: Sequence[Any]) -> Any:
                 return Constant(arb.nan())
         if name in _RATIONAL:
             return _RATIONAL[name](a, *rest)
+        if name in _COMPARISONS:
+            return POINTWISE[name](a, *rest)
     result = POINTWISE[name](*map(arb, numbers))
     return Constant(result) if type(result) is arb else result
 
@@ -326,6 +328,9 @@ _RATIONAL: Final[Mapping[str, Callable[..., Any]]] = {
     "neg": operator.neg,
     "positive": operator.pos,
 }
+
+
+_COMPARISONS: Final = frozenset({"lt", "le", "gt", "ge", "eq", "ne"})
 
 
 def _is_short(base: int | fmpq, exponent: int | fmpq) -> bool:
