@@ -92,7 +92,7 @@ class BallMeaning:
             if kinds <= _ELEMENTS or (plan.is_arithmetic and kinds <= _SINGLE):
                 if kinds & _ELEMENTS:
                     return self.single(word, arguments)
-                return _plain(word.name, arguments)
+                return self.plain(word, arguments)
         counted = [self._argument(*pair) for pair in zip(plan.positional, arguments, strict=True)]
         named = {
             name: self._argument(plan.parameters[name], value)
@@ -100,6 +100,10 @@ class BallMeaning:
             if value is not None
         }
         return self.pointwise(word, counted, named)
+
+    def plain(self, word: Word, numbers: Sequence[Any]) -> Any:
+        """Arithmetic of plain numbers, exact where they are rational and stay short."""
+        return _plain(word.name, numbers)
 
     def single(self, word: Word, arguments: Sequence[Any]) -> Any:
         """A pointwise word of elements, among which there may be plain numbers."""
