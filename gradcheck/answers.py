@@ -21,6 +21,14 @@ FEW: Final = 8
 """Half units in the last place: an answer that near to a proven truth needs no other radius."""
 
 
+Along = Callable[[Ball], Ball]
+"""How a Jacobian is looked at: entry by entry, or along some directions."""
+
+
+def entries(jacobian: Ball) -> Ball:
+    return jacobian
+
+
 class Answers:
     """The answers to one claim at one place; what several formulas share is computed once."""
 
@@ -41,17 +49,20 @@ class Answers:
         """What autograd finds where the input has another value."""
         return autograd.jacobian(self.place.segment(self.claim), value, self.place.meaning())
 
-    def autograd(self, truth: Ball) -> Ball:
+    def autograd(self, truth: Ball, along: Along = entries) -> Ball:
         """Autograd's gradient; a truth that is sharp enough bounds its error."""
         found = rounding.to_array(self.gradient)
-        if truth.basis == "proven":
-            return self._next_to(truth, found) or self.rounded_gradient(truth)
-        return truth.bounding(found, self.required) or self.rounded_gradient()
+        if truth.basis != "proven":
+            return truth.bounding(found, self.required) or self.rounded_gradient()
+        known = truth if along is entries else None
+        return self._next_to(truth, found, along) or along(self.rounded_gradient(known))
 
-    def handwritten(self, formula: Written, found: Tensor, truth: Ball) -> Ball:
+    def handwritten(
+        self, formula: Written, found: Tensor, truth: Ball, along: Along = entries
+    ) -> Ball:
         """The formula's evaluation, which gave `found`; a proven truth nearby bounds its error."""
-        near = self._next_to(truth, rounding.to_array(found)) if truth.basis == "proven" else None
-        return near or self.rounded_formula(formula, found)
+        near = self._next_to(truth, rounding.to_array(found), along)
+        return near or along(self.rounded_formula(formula, found))
 
     def evaluate(self, formula: Written) -> Tensor:
         """What the formula gives in the check's dtype, in the Jacobian's shape.
@@ -84,12 +95,15 @@ class Answers:
             lambda: self._formula_measured(formula, found),
         )
 
-    def _next_to(self, truth: Ball, found: Array) -> Ball | None:
+    def _next_to(self, truth: Ball, found: Array, along: Along) -> Ball | None:
         """The answer with its error, where it is a few units from a proven truth."""
-        distance = truth.distance_to(found)
+        if truth.basis != "proven" or not np.isfinite(found).all():
+            return None
         unit, smallest = rounding.precision_of(self.value.dtype)
-        if (distance <= FEW * (unit * np.abs(truth.midpoint) + smallest)).all():
-            return Ball(found, distance + truth.radius, "proven")
+        units = along(Ball(found, unit * np.abs(found) + smallest, "proven"))
+        distance = truth.distance_to(units.midpoint)
+        if (distance <= FEW * units.radius).all():
+            return Ball(units.midpoint, distance + truth.radius, "proven")
         return None
 
     def _rounded(

@@ -44,6 +44,16 @@ def claim_label(claim: Claim, output_dimensions: int) -> Label:
     return label
 
 
+def direction_label(claim: Claim) -> Label:
+    """Derivatives along directions: `dz[1]/dx in direction 2`."""
+    over, _, under = claim.quantity.partition("/")
+
+    def label(index: Entry) -> str:
+        return f"{indexed(over, index[1:])}/{under} in direction {index[0] + 1}"
+
+    return label
+
+
 def indexed(name: str, index: Entry) -> str:
     """`name[1, 0]`, or the name alone where there is no index."""
     return f"{name}[{', '.join(map(str, index))}]" if index else name

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gradcheck.answers import Answers
+from gradcheck.answers import Along, Answers, entries
 from gradcheck.ball import Ball
 from gradcheck.casefile.case import Expectation
 from gradcheck.claims import Claim, Written, as_jacobian
 from gradcheck.conclusion import Fields, conclude
-from gradcheck.entries import SHOWN, claim_label, indexed, worst_entries
+from gradcheck.entries import SHOWN, claim_label, direction_label, indexed, worst_entries
 from gradcheck.errors import EvaluationError, ShapeError
 from gradcheck.oracles import exact, rounding
 from gradcheck.oracles.exact import DeclinedError, Enclosure
@@ -125,7 +125,8 @@ class _Check:
             except (EvaluationError, ShapeError) as error:
                 return self._unusable(formula, error)
         try:
-            enclosure = self.truths.exact(self.claim)
+            published = expected_at(self.place, self.claim.quantity)
+            enclosure = self.truths.exact(self.claim, whole=bool(published))
         except DeclinedError as reason:
             return self._held_to_numeric(formula, found, f"the exact oracle cannot tell: {reason}")
         return self._held_to_exact(formula, found, enclosure)
@@ -142,13 +143,17 @@ class _Check:
                 proof = enclosure.proof(written)
             except DeclinedError as reason:
                 notes.append(f"the formula is not known exactly: {reason}")
-        answers = self._answers(formula, found, truth)
-        judgement = self._judged(truth, answers, proof)
+        is_whole = enclosure.directions is None
+        along = entries if is_whole else enclosure.along
+        answers = self._answers(formula, found, truth, along)
+        judgement = self._judged(truth, answers, proof, along)
         if written is not None and judgement.is_hidden:
-            others["formula"] = written.ball()
-        if judgement.verdict != "pass":
+            others["formula"] = written.seen_along(enclosure.directions).ball()
+        if not is_whole:
+            notes.append(f"looked at in {len(truth.midpoint)} directions, not entry by entry")
+        elif judgement.verdict != "pass":
             others["numeric"] = self.truths.ask(self.claim, "full")
-        return self._conclude(formula, truth, answers, judgement, notes, others)
+        return self._conclude(formula, truth, answers, judgement, notes, others, is_whole=is_whole)
 
     def _held_to_numeric(
         self, formula: Written | None, found: Tensor | None, reason: str
@@ -163,12 +168,12 @@ class _Check:
         return fields
 
     def _answers(
-        self, formula: Written | None, found: Tensor | None, truth: Ball
+        self, formula: Written | None, found: Tensor | None, truth: Ball, along: Along = entries
     ) -> dict[str, Ball]:
         answers = {}
         if formula is not None and found is not None:
-            answers["handwritten"] = self.answers.handwritten(formula, found, truth)
-        answers["autograd"] = self.answers.autograd(truth)
+            answers["handwritten"] = self.answers.handwritten(formula, found, truth, along)
+        answers["autograd"] = self.answers.autograd(truth, along)
         return answers
 
     def _conclude(
@@ -179,7 +184,10 @@ class _Check:
         judgement: Judgement,
         notes: Sequence[str],
         others: Mapping[str, Ball],
+        *,
+        is_whole: bool = True,
     ) -> Fields:
+        claim = self.claim
         return conclude(
             self.claim.quantity,
             formula.line if formula else self.claim.line,
@@ -188,31 +196,40 @@ class _Check:
             judgement,
             self._published(truth, answers, judgement),
             place=self.place,
-            label=claim_label(self.claim, self.answers.output.ndim),
+            label=claim_label(claim, self.answers.output.ndim)
+            if is_whole
+            else direction_label(claim),
             formula=formula.text if formula else "",
             notes=notes,
             others=others,
         )
 
-    def _judged(self, truth: Ball, answers: Mapping[str, Ball], proof: Proof | None) -> Judgement:
+    def _judged(
+        self,
+        truth: Ball,
+        answers: Mapping[str, Ball],
+        proof: Proof | None,
+        along: Along = entries,
+    ) -> Judgement:
         scale = self.place.natural_scale(self.claim.output, self.claim.input)
         judgement = judge(truth, answers, scale, self.required, proof=proof)
         is_accurate = judgement.difference <= self.required
         if judgement.verdict == "fail" or (judgement.verdict == "pass" and is_accurate):
             return judgement
         # Perhaps it is a minimum, which the dtype misses by a rounding of the input.
-        negligible = self._input_rounding()
+        negligible = float(along(self._input_rounding()).radius.max(initial=0.0))
         return judge(truth, answers, scale, self.required, negligible, proof)
 
-    def _input_rounding(self) -> float:
-        """How far the largest entry of the derivative moves with the input's last digit."""
+    def _input_rounding(self) -> Ball:
+        """How far each entry of the derivative moves with the input's last digit, around 0."""
         value = self.answers.value
         limits = torch.full_like(value, torch.inf)
         moved = [torch.nextafter(value, limit) for limit in (limits, -limits)]
         found = [rounding.to_array(self.answers.gradient_at(value)) for value in moved]
         moves = np.abs(np.stack(found) - rounding.to_array(self.answers.gradient))
         # Where a side is not finite it tells nothing: an edge makes no derivative zero.
-        return float(np.max(moves, initial=0.0, where=np.isfinite(moves)))
+        moves = np.max(moves, axis=0, initial=0.0, where=np.isfinite(moves))
+        return Ball(np.zeros_like(moves), moves, "estimated")
 
     def _unusable(self, formula: Written, error: EvaluationError | ShapeError) -> Fields:
         has = "no value" if isinstance(error, EvaluationError) else ""

@@ -14,12 +14,12 @@ from typing import Any, Final, cast
 import numpy as np
 from flint import arb, arb_series
 
-from gradcheck.ball import Ball
+from gradcheck.ball import Array, Ball
 from gradcheck.claims import Shape, Written
 from gradcheck.errors import EvaluationError
 from gradcheck.functions import Environment, Function, Segment
 from gradcheck.rigorous.elements import ZERO, Elements, as_array, is_series
-from gradcheck.rigorous.meaning import BallMeaning, OverBudgetError, precision
+from gradcheck.rigorous.meaning import BUDGET, BallMeaning, OverBudgetError, precision
 from gradcheck.verdict import Proof
 
 PRECISIONS: Final = (128, 256, 512, 1024, 2048)
@@ -30,16 +30,31 @@ ZERO_BITS: Final = 96
 """… or so many bits below the largest entry, where it is 0 or next to nothing."""
 
 
+JACOBIAN_BUDGET: Final = 2**20
+"""Operations on elements, for all columns of a Jacobian together: about half a second. Where it
+takes more, a few directions are looked at in place of its entries."""
+DIRECTIONS: Final = 3
+
+
 class DeclinedError(Exception):
     """The exact oracle cannot tell; the message says why."""
 
 
+class TooManyColumnsError(DeclinedError):
+    """All columns of the Jacobian together take too long."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Enclosure:
-    """Balls that contain the true values of an array's entries, by proof."""
+    """Balls that contain the true values of an array's entries, by proof.
+
+    Where `directions` (directions, *input) are given, they contain the derivatives in those
+    directions, (directions, *output), in place of a Jacobian's entries.
+    """
 
     entries: Elements
     bits: int
+    directions: Array | None = None
 
     def ball(self) -> Ball:
         """The same in float64: midpoints are rounded, which the radii account for."""
@@ -50,8 +65,22 @@ class Enclosure:
             radius = [_upward((entry - arb(number)).abs_upper()) for entry, number in pairs]
         return Ball(np.array(midpoint).reshape(shape), np.array(radius).reshape(shape), "proven")
 
+    def along(self, jacobian: Ball) -> Ball:
+        """An answer's Jacobian as it is compared with this: along the directions, if there are."""
+        if self.directions is None:
+            return jacobian
+        count, shape = len(self.directions), self.entries.shape
+        directions = self.directions.reshape(count, -1).T
+        midpoint = jacobian.midpoint.reshape(-1, len(directions))
+        size = np.abs(midpoint) @ np.abs(directions)
+        spread = jacobian.radius.reshape(-1, len(directions)) @ np.abs(directions)
+        radius = spread + len(directions) * float(np.finfo(np.float64).eps) * size
+        seen = midpoint @ directions
+        return Ball(seen.T.reshape(shape), radius.T.reshape(shape), jacobian.basis)
+
     def proof(self, formula: Enclosure) -> Proof:
         """What holding a formula's enclosure against this, the truth, proves."""
+        formula = formula.seen_along(self.directions)
         pairs = list(zip(self.entries.flat, formula.entries.flat, strict=True))
         shape = self.entries.shape
         with precision(max(self.bits, formula.bits)):
@@ -61,6 +90,17 @@ class Enclosure:
         return Proof(
             wrong.reshape(shape), np.array(apart).reshape(shape), np.array(radius).reshape(shape)
         )
+
+    def seen_along(self, directions: Array | None) -> Enclosure:
+        """A Jacobian's derivatives in the directions, if there are any."""
+        if directions is None:
+            return self
+        count = len(directions)
+        output = self.entries.shape[: self.entries.ndim - directions.ndim + 1]
+        columns = directions.reshape(count, -1)
+        with precision(self.bits):
+            seen = np.frompyfunc(arb, 1, 1)(columns) @ self.entries.reshape(-1, columns.shape[1]).T
+        return Enclosure(seen.reshape(count, *output), self.bits, directions)
 
 
 def _upward(distance: arb) -> float:
@@ -75,14 +115,30 @@ def jacobian(segment: Segment, scale: float) -> Enclosure:
     derivative where all entries may be 0.
 
     Raises:
+        TooManyColumnsError: It takes too long, all entries of the input together.
         DeclinedError: A choice is undecided, a value does not exist, or it takes too long.
     """
-    value = segment.held[segment.start]
+    return _sharpened(lambda: _columns(segment), scale)
+
+
+def directional(segment: Segment, scale: float, seed: int) -> Enclosure:
+    """The derivatives of the segment in some directions, of shape (directions, *output).
+
+    Their entries have random signs and sizes from 0.5 to 1.5, so that none cancels or hides. See
+    `jacobian`.
+    """
+    value = as_array(segment.held[segment.start])
+    random = np.random.RandomState(seed)
+    sizes = 0.5 + random.randint(0, 2**10 + 1, (DIRECTIONS, *value.shape)) / 2**10
+    directions = sizes * random.choice([-1.0, 1.0], sizes.shape)
 
     def evaluate() -> Elements:
-        return _columns(segment, value)
+        along = np.frompyfunc(lambda x, d: arb_series([x, d], 2), 2, 1)
+        moved = [along(value, direction) for direction in directions]
+        return np.stack([_slopes(segment.value(start, BallMeaning())) for start in moved])
 
-    return _sharpened(evaluate, scale)
+    found = _sharpened(evaluate, scale)
+    return Enclosure(found.entries, found.bits, directions)
 
 
 def formula(written: Written, segment: Segment, output: Shape, scale: float) -> Enclosure:
@@ -130,11 +186,16 @@ def _sharpened(evaluate: Callable[[], Elements], scale: float) -> Enclosure:
                 break
             continue
         if _are_sharp(entries, scale):
+            if any(abs(entry) > _LARGEST for entry in entries.flat):
+                raise DeclinedError("it is larger than any float64")
             return Enclosure(entries, bits)
         reason = f"it is not known to {SHARP} bits at a precision of {bits}"
         if any(entry.is_nan() for entry in entries.flat):
             reason = "it has no finite value there"
     raise DeclinedError(reason)
+
+
+_LARGEST: Final = arb(float(np.finfo(np.float64).max))
 
 
 def _is_sharp(entry: arb) -> bool:
@@ -152,15 +213,19 @@ def _are_sharp(entries: Elements, scale: float) -> bool:
     return all(_is_sharp(entry) or entry.rad() < limit for entry in entries.flat)
 
 
-def _columns(segment: Segment, value: Any) -> Elements:
+def _columns(segment: Segment) -> Elements:
     """The derivatives by all entries of the start."""
+    value = segment.held[segment.start]
     if not isinstance(value, np.ndarray):
         return _slopes(segment.value(arb_series([value, 1], 2), BallMeaning()))
     columns = []
     for at in np.ndindex(value.shape):
         moved, entry = value.copy(), cast(arb, value[at])
         moved[at] = arb_series([entry, 1], 2)
-        columns.append(_slopes(segment.value(moved, BallMeaning())))
+        meaning = BallMeaning()
+        columns.append(_slopes(segment.value(moved, meaning)))
+        if (BUDGET - meaning.left) * value.size > JACOBIAN_BUDGET:
+            raise TooManyColumnsError(f"its {value.size:,} columns take too long together")
     if not columns:
         output = as_array(segment.value(value, BallMeaning())).shape
         return np.empty(output + value.shape, dtype=object)

@@ -182,3 +182,51 @@ def test_what_was_found_or_declined_is_not_asked_for_again(truths, monkeypatch):
                 with pytest.raises(DeclinedError):
                     asked.exact(claim)
     assert len(calls) == 2
+
+
+LAYER = """
+    sizes: {{m: 24, n: 60}}
+    inputs: {{W: {{shape: [m, n], sample: normal}}}}
+    constants: {{x: {{shape: [n], sample: normal}}}}
+    function: {{y: tanh(W @ x), loss: sum(y**2)}}
+    derivatives: {{dloss/dW: "outer(2*y*(1 - y**2), x){}"}}
+"""
+
+
+def test_a_large_jacobian_is_looked_at_in_directions(check_one):
+    result = check_one(LAYER.format(""))
+    assert (result.verdict, result.truth) == ("pass", "exact")
+    assert result.notes == ("looked at in 3 directions, not entry by entry",)
+    assert result.resolution < 1e-30
+    assert result.digits["autograd"] > 12
+
+
+@pytest.mark.parametrize(
+    "factor",
+    [
+        "*(1 + 1e-12*one_hot(7, n))",  # one column
+        " + 1e-13*outer(one_hot(3, m), one_hot(7, n))",  # one entry
+        "*(1 - 2*outer(one_hot(3, m), one_hot(7, n)))",  # the sign of one
+    ],
+)
+def test_an_error_in_one_entry_of_a_large_jacobian_shows_in_every_direction(factor, check_one):
+    result = check_one(LAYER.format(factor))
+    assert (result.verdict, result.blame) == ("fail", "handwritten")
+    assert result.entries[0].label.startswith("dloss/dW in direction ")
+
+
+def test_directions_have_no_entry_near_zero_and_are_the_same_in_every_run(truths):
+    asked, (claim,) = truths(LAYER.format(""))
+    first = asked.exact(claim, whole=False)
+    assert first.directions.shape == (3, 24, 60)
+    assert ((np.abs(first.directions) >= 0.5) & (np.abs(first.directions) <= 1.5)).all()
+    again, (claim,) = truths(LAYER.format(""))
+    np.testing.assert_array_equal(first.directions, again.exact(claim, whole=False).directions)
+    with pytest.raises(DeclinedError, match="its 1,440 columns take too long together"):
+        asked.exact(claim)
+
+
+def test_a_derivative_beyond_float64_is_declined(truths):
+    asked, (claim,) = truths("function: exp(x)\ninputs: {x: 710.0}\nderivatives: {x: out}")
+    with pytest.raises(DeclinedError, match="larger than any float64"):
+        asked.exact(claim)
