@@ -174,6 +174,30 @@ def list_cases(paths: Sequence[str], keyword: str, tags: Sequence[str]) -> int:
 
 @cli.command()
 @_paths
+@click.option("--device", default="cpu", show_default=True, help="Where: cpu, cuda or cuda:1.")
+@click.option("--dtype", "dtypes", multiple=True, type=click.Choice(DTYPES), help="Only this one.")
+def explain(paths: Sequence[str], device: str, dtypes: Sequence[str]) -> int:
+    """Show the derivation of each case: values, formulas, what every oracle says, digits kept."""
+    selection = _selection(paths, "", ())
+    from gradcheck.devices import available, choose
+    from gradcheck.explain import explain as explained
+    from gradcheck.report.sheet import sheet
+
+    (where, is_there), *_ = choose([device], available())
+    if not is_there:
+        raise click.UsageError(f"there is no device {device} here")
+    problems = _show_problems(selection)
+    console = _console()
+    for case in (case for cases in selection.cases.values() for case in cases):
+        for one in explained(case, dtypes or DTYPES, where):  # type: ignore[arg-type]
+            for line in sheet(one):
+                console.print(line, soft_wrap=True, highlight=False)
+            console.print()
+    return 2 if problems else 0 if selection.count else NOTHING
+
+
+@cli.command()
+@_paths
 def validate(paths: Sequence[str]) -> int:
     """Read the files at PATHs and say all that is wrong with them; runs nothing."""
     selection = _selection(paths)

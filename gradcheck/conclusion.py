@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+import numpy as np
+
 from gradcheck.accuracy import digits_kept
 from gradcheck.advice import advice
 from gradcheck.ball import Array, Ball, Basis
@@ -47,7 +49,7 @@ def conclude(
     digits = {
         name: digits_kept(distance, truth.radius, judgement.scale, dtype)
         for name, distance in judgement.distances.items()
-        if name not in judgement.blame
+        if name not in judgement.blame and np.isfinite(truth.radius).all()
     }
     inaccurate, accuracy = _accuracy(digits, _asked(place))
     verdicts = {judgement.verdict, accuracy, *(one.verdict for one in published)}

@@ -26,12 +26,18 @@ from gradcheck.truths import EFFORTS, Truths, too_large
 from gradcheck.verdict import Judgement, Proof, judge, worst_of
 
 
-def judge_claim(place: Place, claim: Claim, truths: Truths) -> Iterator[Fields]:
-    """One verdict for each way in which the claim's derivative was written."""
+def judge_claim(
+    place: Place, claim: Claim, truths: Truths, thorough: bool = False
+) -> Iterator[Fields]:
+    """One verdict for each way in which the claim's derivative was written.
+
+    The numeric oracle is asked where the exact one cannot tell, where something is not right, and
+    where it is to be `thorough`.
+    """
     if problem := too_large(place.value(claim.output).numel(), place.value(claim.input).numel()):
         yield _fields(claim, None, verdict="inconclusive", notes=(problem,))
         return
-    check = _Check(place, claim, truths)
+    check = _Check(place, claim, truths, thorough)
     try:
         _ = check.answers.gradient
     except Exception as error:
@@ -109,7 +115,8 @@ def _computed_value(place: Place, name: str) -> Ball:
 class _Check:
     """One claim at one place, held against its truth."""
 
-    def __init__(self, place: Place, claim: Claim, truths: Truths) -> None:
+    def __init__(self, place: Place, claim: Claim, truths: Truths, thorough: bool) -> None:
+        self.thorough = thorough
         self.place = place
         self.claim = claim
         self.truths = truths
@@ -151,7 +158,7 @@ class _Check:
             others["formula"] = written.seen_along(enclosure.directions).ball()
         if not is_whole:
             notes.append(f"looked at in {len(truth.midpoint)} directions, not entry by entry")
-        elif judgement.verdict != "pass":
+        elif self.thorough or judgement.verdict != "pass":
             others["numeric"] = self.truths.ask(self.claim, "full")
         return self._conclude(formula, truth, answers, judgement, notes, others, is_whole=is_whole)
 

@@ -117,8 +117,10 @@ class Summary:
     counts: dict[Verdict, int] = field(default_factory=dict)
     cases: set[tuple[str, str]] = field(default_factory=set)
     problems: int = 0
+    unstable: int = 0
 
     def add(self, result: Result) -> None:
+        self.unstable += result.is_unstable
         self.counts[result.verdict] = self.counts.get(result.verdict, 0) + 1
         self.cases.add((result.file, result.case))
 

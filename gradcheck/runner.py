@@ -76,8 +76,10 @@ def _idle(case: Case, dtype: DType) -> str | None:
     return f"nothing that was published for it is held to {dtype}"
 
 
-def run(job: Job) -> Generator[Result]:
+def run(job: Job, *, thorough: bool = False) -> Generator[Result]:
     """The results of one job, each as soon as it is known. Nothing is raised.
+
+    A `thorough` run asks every oracle, also where one of them suffices.
 
     torch's global settings are the check's until the generator ends or is closed.
     """
@@ -85,11 +87,13 @@ def run(job: Job) -> Generator[Result]:
         yield job.result(verdict="skipped", notes=(job.skip,))
         return
     with checking():
-        results = (result for point in job.case.points for result in _run_point(job, point))
+        results = (
+            result for point in job.case.points for result in _run_point(job, point, thorough)
+        )
         yield from results if job.case.xfail is None else _expecting_failure(job, list(results))
 
 
-def _run_point(job: Job, point: Point) -> Iterator[Result]:
+def _run_point(job: Job, point: Point, thorough: bool) -> Iterator[Result]:
     start = time.perf_counter()
     try:
         place = Place.at(job.case, point, job.dtype, job.device)
@@ -99,7 +103,7 @@ def _run_point(job: Job, point: Point) -> Iterator[Result]:
     truths = Truths(place)
     gradients = Gradients(place, truths)
     work: list[tuple[str, int, Iterator[Fields]]] = [
-        *((c.quantity, c.line, judge_claim(place, c, truths)) for c in job.case.claims),
+        *((c.quantity, c.line, judge_claim(place, c, truths, thorough)) for c in job.case.claims),
         *((e.quantity, e.line, judge_value(place, e)) for e in point.expectations),
         *((n + GRAD, gradients.line(n), gradients.judge(n)) for n in job.case.gradients),
     ]

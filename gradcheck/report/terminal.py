@@ -32,7 +32,7 @@ _WORDS: Final[dict[Verdict, str]] = {
     "skipped": "skipped",
     "xfailed": "failed as expected",
 }
-_ORDER: Final = ("formula", "handwritten", "expected", "autograd", "numeric", "exact")
+ORDER: Final = ("formula", "handwritten", "expected", "autograd", "numeric", "exact")
 
 
 class Terminal:
@@ -159,7 +159,7 @@ def _table(result: Result) -> Iterator[str]:
     """The worst entries, a row each, a column for each oracle."""
     if not result.entries:
         return
-    names = [name for name in _ORDER if name in result.entries[0].answers]
+    names = [name for name in ORDER if name in result.entries[0].answers]
     header = ["entry", *(f"{n} (truth)" if n == result.truth else n for n in names)]
     rows = [header, *(_row(entry, names) for entry in result.entries)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
@@ -204,6 +204,9 @@ def _line(result: Result) -> Text:
     text.append(f"  {result.case}  {result.quantity}  {where}".rstrip())
     if result.resolution is not None:
         text.append(f"  resolution {result.resolution:.0e}")
+    if result.digits:
+        kept = ", ".join(f"{name} {digits:.1f}" for name, digits in result.digits.items())
+        text.append(f"  digits {kept}")
     for note in result.notes:
         text.append(f"  {note}")
     return text
@@ -215,6 +218,8 @@ def _tally(summary: Summary) -> Text:
         for verdict, words in _WORDS.items()
         if summary.counts.get(verdict)
     ]
+    if summary.unstable:
+        parts.append(Text(f"{summary.unstable} unstable (-v shows them)", "yellow"))
     return Text(", ").join(parts) if parts else Text("nothing run")
 
 

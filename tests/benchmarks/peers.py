@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import argparse
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -55,6 +57,26 @@ def measure(folder: Path, count: int, rounds: int) -> None:
     print(f"the same calling torch's gradcheck {theirs:6.2f} s   ratio {ours / theirs:.2f}")
     print(f"gradcheck validate                 {each * 1e3:6.2f} ms a case above start-up")
     print(f"gradcheck run of the library       {above:6.2f} s above `import torch`")
+    print(f"the exact oracle                   {exact(folder):6.2f} ms a case (median)")
+
+
+def exact(folder: Path) -> float:
+    """Milliseconds that truth, formula and proof of all claims of a case take: the median."""
+    from gradcheck.casefile.load import load
+    from gradcheck.place import Place
+    from gradcheck.truths import Truths
+
+    times = []
+    for case in load(folder / "many.grad.yaml").cases:
+        place = Place.at(case, case.points[0], "float64", "cpu")
+        start = time.process_time()
+        truths = Truths(place)
+        for claim in case.claims:
+            truth = truths.exact(claim)
+            for formula in claim.formulas:
+                truth.proof(truths.exact_formula(claim, formula))
+        times.append(time.process_time() - start)
+    return statistics.median(times) * 1e3
 
 
 def least(commands: dict[str, Sequence[str]], folder: Path, rounds: int) -> dict[str, float]:
