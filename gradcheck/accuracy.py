@@ -14,8 +14,11 @@ def digits_kept(distance: Array, radius: Array, scale: float, dtype: DType) -> t
     That is -log₁₀ of its largest error relative to `scale`, the largest entry; none below 0, none
     above what the dtype can hold. The two differ where the truth itself is not well known.
     """
-    most = float((distance + radius).max(initial=0.0))
-    least = float((distance - radius).max(initial=0.0))
+    if distance.ndim == 0:
+        most, least = float(distance) + float(radius), float(distance) - float(radius)
+    else:
+        most = float((distance + radius).max(initial=0.0))
+        least = float((distance - radius).max(initial=0.0))
     return _digits(most / scale, dtype), _digits(least / scale, dtype)
 
 

@@ -211,15 +211,43 @@ def validate(paths: Sequence[str]) -> int:
 
 
 @cli.command()
-def words() -> None:
-    """List the words that formulas may use."""
+@click.argument("names", nargs=-1, metavar="[WORD]...")
+def words(names: Sequence[str]) -> None:
+    """List the words that formulas may use, or show what there is to say of some."""
     from gradcheck.language.vocabulary import TOPICS
 
+    if names:
+        _describe(names)
+        return
     for topic, listed in TOPICS.items():
         click.secho(f"\n{topic}", bold=True)
         width = max(len(word.usage) for word in listed)
         for word in listed:
             click.echo(f"  {word.usage.ljust(width)}  {word.doc}")
+    click.echo("\nEvery word has a meaning in ball arithmetic: its derivative is known by proof.")
+
+
+def _describe(names: Sequence[str]) -> None:
+    """Each word's usage and the derivative that it states."""
+    from gradcheck.language.spelling import suggestion
+    from gradcheck.language.vocabulary import WORDS
+    from gradcheck.rigorous.moves import MOVES
+    from gradcheck.rigorous.products import PRODUCTS
+
+    for name in names:
+        word = WORDS.get(name)
+        if word is None:
+            raise click.UsageError(f"`{name}` is not a word{suggestion(name, WORDS) or ''}")
+        click.secho(word.usage, bold=True)
+        click.echo(f"  {word.doc}")
+        click.echo(f"  in torch: {word.torch}")
+        if name in MOVES:
+            click.echo("  moves entries, and so tangents, and cotangents back")
+        if name in PRODUCTS:
+            click.echo("  is made of other words, which state their derivatives")
+        for argument, statement in word.derivatives.items():
+            what = "cotangent of" if word.is_pulled_back else "derivative by"
+            click.echo(f"  {what} {argument}: {statement}")
 
 
 @cli.command()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
-
-import numpy as np
 
 from gradcheck.accuracy import digits_kept
 from gradcheck.advice import advice
@@ -15,7 +14,7 @@ from gradcheck.entries import SHOWN, Label, worst_entries
 from gradcheck.place import Place
 from gradcheck.published import Published
 from gradcheck.results import UNSTABLE, WORST_FIRST
-from gradcheck.verdict import Judgement, Verdict, worst_of
+from gradcheck.verdict import Judgement, Verdict, excludes, worst_of
 
 Fields = dict[str, Any]
 """What a `Result` says beyond where it is."""
@@ -49,13 +48,15 @@ def conclude(
     digits = {
         name: digits_kept(distance, truth.radius, judgement.scale, dtype)
         for name, distance in judgement.distances.items()
-        if name not in judgement.blame and np.isfinite(truth.radius).all()
+        if name not in judgement.blame and judgement.resolution < math.inf
     }
     inaccurate, accuracy = _accuracy(digits, _asked(place))
     verdicts = {judgement.verdict, accuracy, *(one.verdict for one in published)}
     verdict = min(verdicts, key=WORST_FIRST.index)
     wrong = [one for one in published if one.verdict == "fail"]
-    blame = _blame(verdict, truth, [*judgement.blame, *inaccurate], wrong)
+    numeric = (others or {}).get("numeric")
+    too_sure = ["numeric"] if numeric is not None and excludes(numeric, truth) else []
+    blame = _blame(verdict, truth, [*judgement.blame, *inaccurate, *too_sure], wrong)
     if blame == ["expected"]:
         line, formula = wrong[0].line, ""
     name = truth_name(truth)
@@ -84,6 +85,7 @@ def conclude(
         "notes": (
             *truth.notes,
             *notes,
+            *("the numeric oracle is surer of itself than it should be" for _ in too_sure),
             *(one.note for one in published if one.note),
             *_accuracy_notes(truth, answers, judgement.distances, digits, place),
             *advice(judgement.verdict, truth, answers, judgement, dtype, required),
@@ -136,6 +138,8 @@ def _blame(
     verdict: Verdict, truth: Ball, blamed: Sequence[str], wrong: Sequence[Published]
 ) -> list[str]:
     """Who is wrong; where nobody can be accused, the function if it has no derivative there."""
+    if verdict == "pass":
+        return []
     if verdict == "inconclusive":
         return ["function"] if truth.notes else []
     return [*blamed, *(["expected"] if wrong else [])]

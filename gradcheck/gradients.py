@@ -121,10 +121,9 @@ class Gradients:
 
     def _number(self, name: str, found: Tensor) -> Fields:
         required = self.case.required_resolution(self.place.dtype)
-        scale = self.place.natural_scale(self.function.output, name)
         for truth in self._truths(name):
             answers = {"autograd": self._answer(name, found, truth, required)}
-            judgement = judge(truth, answers, scale, required)
+            judgement = judge(truth, answers, lambda: self._scale(name), required)
             published = [
                 self._published(one, truth, answers["autograd"], judgement.scale)
                 for one in self._expected(name)
@@ -141,6 +140,9 @@ class Gradients:
             place=self.place,
             label=lambda index: indexed(name + GRAD, index),
         )
+
+    def _scale(self, name: str) -> float:
+        return self.place.natural_scale(self.function.output, name)
 
     def _answer(self, name: str, found: Tensor, truth: Ball, required: float) -> Ball:
         bounded = truth.bounding(rounding.to_array(found), required)

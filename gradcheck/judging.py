@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from gradcheck.place import CPU, Place
 from gradcheck.published import Published, applies, expected_at, filled, judge_published
 from gradcheck.torch_meaning import TorchMeaning
 from gradcheck.truths import EFFORTS, Truths, too_large
-from gradcheck.verdict import Judgement, Proof, judge, worst_of
+from gradcheck.verdict import Judgement, Proof, excludes, judge, worst_of
 
 
 def judge_claim(
@@ -93,7 +93,7 @@ def _proven_value(place: Place, name: str) -> Ball | None:
     names = (*place.case.sizes, *place.case.function.given)
     try:
         given = {name: place.exact_environment[name] for name in names}
-        return exact.value(place.case.function, given, name, place.size(name) or 1.0).ball()
+        return exact.value(place.case.function, given, name, lambda: place.size(name) or 1.0).ball()
     except (DeclinedError, KeyError):
         return None
 
@@ -110,6 +110,12 @@ def _computed_value(place: Place, name: str) -> Ball:
         ),
         dtype,
     )
+
+
+_CONTRADICTION: Final = (
+    "the exact oracle is alone against torch's evaluations and the numeric oracle, which one of "
+    "them must have wrong: please report it"
+)
 
 
 class _Check:
@@ -160,6 +166,10 @@ class _Check:
             notes.append(f"looked at in {len(truth.midpoint)} directions, not entry by entry")
         elif self.thorough or judgement.verdict != "pass":
             others["numeric"] = self.truths.ask(self.claim, "full")
+            if set(judgement.blame) == set(answers) and excludes(others["numeric"], truth):
+                fields = self._held_to_numeric(formula, found, _CONTRADICTION)
+                if fields["verdict"] != "fail":
+                    return {**fields, "verdict": "inconclusive", "blame": ""}
         return self._conclude(formula, truth, answers, judgement, notes, others, is_whole=is_whole)
 
     def _held_to_numeric(
@@ -218,14 +228,16 @@ class _Check:
         proof: Proof | None,
         along: Along = entries,
     ) -> Judgement:
-        scale = self.place.natural_scale(self.claim.output, self.claim.input)
-        judgement = judge(truth, answers, scale, self.required, proof=proof)
+        judgement = judge(truth, answers, self._scale, self.required, proof=proof)
         is_accurate = judgement.difference <= self.required
         if judgement.verdict == "fail" or (judgement.verdict == "pass" and is_accurate):
             return judgement
         # Perhaps it is a minimum, which the dtype misses by a rounding of the input.
         negligible = float(along(self._input_rounding()).radius.max(initial=0.0))
-        return judge(truth, answers, scale, self.required, negligible, proof)
+        return judge(truth, answers, self._scale, self.required, negligible, proof)
+
+    def _scale(self) -> float:
+        return self.place.natural_scale(self.claim.output, self.claim.input)
 
     def _input_rounding(self) -> Ball:
         """How far each entry of the derivative moves with the input's last digit, around 0."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gradcheck.ball import Ball
 from gradcheck.claims import Claim, Written
-from gradcheck.functions import Segment
+from gradcheck.functions import Environment, Segment
 from gradcheck.oracles import exact, numeric
 from gradcheck.oracles.differences import Effort
 from gradcheck.oracles.exact import DeclinedError, Enclosure, TooManyColumnsError
@@ -49,7 +49,6 @@ class Truths:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._claims = place.case.claims
-        self._held = place.widened()
         self._found: dict[tuple[str, Effort], Ball] = {}
         self._exact: dict[tuple[str, bool], Enclosure | DeclinedError] = {}
 
@@ -71,8 +70,7 @@ class Truths:
         return found
 
     def _ask_exact(self, claim: Claim, whole: bool) -> Enclosure:
-        scale = self._place.natural_scale(claim.output, claim.input)
-        segment = self._place.exact_segment(claim)
+        segment, scale = self._place.exact_segment(claim), self._scale(claim)
         try:
             return exact.jacobian(segment, scale)
         except TooManyColumnsError:
@@ -80,6 +78,9 @@ class Truths:
                 raise
         seed = zlib.crc32(f"{self._place.case.name}:{claim.quantity}".encode())
         return exact.directional(segment, scale, seed)
+
+    def _scale(self, claim: Claim) -> Callable[[], float]:
+        return lambda: self._place.natural_scale(claim.output, claim.input)
 
     def exact_formula(self, claim: Claim, formula: Written) -> Enclosure:
         """What a formula says of the claim's Jacobian, proven.
@@ -89,8 +90,7 @@ class Truths:
         """
         segment = self._place.exact_formula_segment(claim)
         output = tuple(self._place.value(claim.output).shape)
-        scale = self._place.natural_scale(claim.output, claim.input)
-        return exact.formula(formula, segment, output, scale)
+        return exact.formula(formula, segment, output, self._scale(claim))
 
     def ask(self, claim: Claim, effort: Effort) -> Ball:
         """The claim's Jacobian. Raises what the function raises."""
@@ -107,6 +107,10 @@ class Truths:
         if effort == "quick" and claim.quantity in self._side_by_side:
             return self._side_by_side[claim.quantity]
         return numeric.slopes([_curve(segment)], effort=effort)[0]
+
+    @cached_property
+    def _held(self) -> Environment:
+        return self._place.widened()
 
     @cached_property
     def _side_by_side(self) -> dict[str, Ball]:

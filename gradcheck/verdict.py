@@ -7,7 +7,7 @@ a little too small, and a right derivative must never be called wrong.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Final, Literal
@@ -66,7 +66,7 @@ class Judgement:
 def judge(
     truth: Ball,
     answers: Mapping[str, Ball],
-    fallback_scale: float,
+    fallback_scale: Callable[[], float],
     resolution: float,
     negligible: float = 0.0,
     proof: Proof | None = None,
@@ -77,7 +77,7 @@ def judge(
 
     `resolution` is the relative error that the check must be able to notice. It is relative to
     the largest |entry| of all that is known not to be zero; where none is above `negligible`, to
-    `fallback_scale`.
+    `fallback_scale()`.
 
     An answer fails beyond twice the truth's radius plus its own radius times its allowance. It
     passes within both radii, if those are small enough: an answer that is off by more than twice
@@ -87,14 +87,19 @@ def judge(
     nothing inconclusive then, and the resolution achieved is the proof's.
     """
     balls = answers.values()
-    midpoint, radius = np.array([b.midpoint for b in balls]), np.array([b.radius for b in balls])
+    distance, radius = (
+        np.array([truth.distance(b) for b in balls]),
+        np.array([b.radius for b in balls]),
+    )
     allowance = np.array([ALLOWANCE[b.basis] for b in balls]).reshape(-1, *[1] * truth.radius.ndim)
-    distance, joint = truth.distance_to(midpoint), truth.radius + radius
+    joint = truth.radius + radius
     allowed = TRUTH_ALLOWANCE * truth.radius + allowance * radius
-    known = max(truth.largest(), Ball(midpoint, radius, "estimated").largest())
+    known = max(truth.largest(), *(ball.largest() for ball in balls))
     scale = _scale(known, fallback_scale, negligible)
     wrong, apart = distance > allowed, distance > joint
-    blamed = {name for name, entries in zip(answers, wrong, strict=True) if entries.any()}
+    blamed: set[str] = set()
+    if wrong.any():
+        blamed = {name for name, entries in zip(answers, wrong, strict=True) if entries.any()}
     hidden = proof is not None and bool(proof.wrong.any()) and "handwritten" not in blamed
     if hidden:
         blamed.add("handwritten")
@@ -121,6 +126,12 @@ def _difference(distance: Array, proof: Proof | None) -> float:
     return _largest(proof.distance if proof is not None and proof.wrong.any() else distance)
 
 
+def excludes(numeric: Ball, truth: Ball) -> bool:
+    """Whether the numeric oracle's answer cannot be the truth, its radius doubled."""
+    apart = truth.distance(numeric) > TRUTH_ALLOWANCE * numeric.radius + truth.radius
+    return bool(apart.any())
+
+
 def judge_expected(truth: Ball, expected: Ball, resolution: float, scale: float) -> Verdict:
     """Holds a published number, whose radius is one unit of its last printed digit, to the truth.
 
@@ -141,11 +152,12 @@ def worst_of(truth: Ball, answer: Ball) -> Entry | None:
     return _argmax(truth.distance(answer))
 
 
-def _scale(known: float, fallback_scale: float, negligible: float) -> float:
+def _scale(known: float, fallback_scale: Callable[[], float], negligible: float) -> float:
     """The largest |entry| that anybody knows not to be zero; where there is none, the fallback."""
     if known > negligible:
         return known
-    return fallback_scale if 0 < fallback_scale < np.inf else 1.0
+    fallback = fallback_scale()
+    return fallback if 0 < fallback < np.inf else 1.0
 
 
 def _agree(answers: Mapping[str, Ball]) -> bool:
@@ -162,6 +174,8 @@ def _worst_entry(
 
     Arrays are (answers, entries...), those of the proof (entries...).
     """
+    if joint.ndim == 1:
+        return ()
     if proof is not None and proof.wrong.any():
         return _argmax(np.where(proof.wrong, proof.distance, -1.0))
     for decision in (wrong, apart):

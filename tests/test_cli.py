@@ -447,3 +447,22 @@ def test_a_full_disk_is_said_without_a_traceback(write, monkeypatch, capsys):
     assert caught.value.code == 4
     errors = capsys.readouterr().err
     assert errors == "gradcheck: /dev/full cannot be written: No space left on device\n"
+
+
+def test_words_shows_what_a_word_states_of_its_derivative():
+    _, code, output = gradcheck("words", "tanh", "softmax", "matmul", "flip")
+    assert code == 0
+    assert "  derivative by input: 1 - out**2\n" in output
+    assert "  cotangent of input: out*(cotangent - sum(cotangent*out, dim, keepdim=True))" in output
+    assert "  is made of other words, which state their derivatives\n" in output
+    assert "  moves entries, and so tangents, and cotangents back\n" in output
+
+
+def test_an_unknown_word_is_a_usage_error_with_a_suggestion():
+    _, code, output = gradcheck("words", "sigmoyd")
+    assert code == 4
+    assert "`sigmoyd` is not a word: did you mean `sigmoid`?" in output
+
+
+def test_words_says_which_have_a_ball_meaning():
+    assert "Every word has a meaning in ball arithmetic" in gradcheck("words")[2]

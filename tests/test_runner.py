@@ -4,7 +4,10 @@ import re
 
 import pytest
 
+from gradcheck.ball import Ball
 from gradcheck.casefile.load import load
+from gradcheck.oracles import numeric
+from gradcheck.rigorous.elements import POINTWISE
 from gradcheck.runner import jobs, run
 
 ALL_DTYPES = ["float64", "float32", "float16", "bfloat16"]
@@ -775,3 +778,27 @@ def test_the_start_of_a_recurrence_is_shown_with_its_step(check):
         """)
     (failed,) = [r for r in results if r.verdict == "fail"]
     assert failed.formula == "start: 1, next: h + w*dh/dw"
+
+
+# Oracles that contradict each other
+
+
+def test_an_exact_oracle_alone_against_all_others_accuses_nobody(check_one, monkeypatch):
+    monkeypatch.setitem(POINTWISE, "sin", lambda x: x.sin() * 2)
+    result = check_one("function: sin(x)\ninputs: {x: 0.7}\nderivatives: {x: cos(x)}")
+    assert (result.verdict, result.blame) == ("inconclusive", "")
+    assert any("please report it" in note for note in result.notes)
+
+
+def test_a_numeric_oracle_that_is_too_sure_is_blamed_too(check_one, monkeypatch):
+    real = numeric.slopes
+
+    def too_sure(curves, **settings):
+        return [Ball(b.midpoint + 1e-3, b.radius, b.basis) for b in real(curves, **settings)]
+
+    monkeypatch.setattr(numeric, "slopes", too_sure)
+    text = "function: sin(x)\ninputs: {{x: 0.7}}\nderivatives: {{x: {}}}"
+    result = check_one(text.format("2*cos(x)"))
+    assert (result.verdict, result.blame) == ("fail", "handwritten,numeric")
+    assert result.notes == ("the numeric oracle is surer of itself than it should be",)
+    assert check_one(text.format("cos(x)")).verdict == "pass"

@@ -12,7 +12,7 @@ def ball(midpoint, radius=0.0, basis="estimated"):
 
 def verdict(truth, handwritten, autograd=None, *, scale=1.0, resolution=1e-6, negligible=0.0):
     answers = {"handwritten": handwritten, "autograd": truth if autograd is None else autograd}
-    return judge(truth, answers, scale, resolution, negligible)
+    return judge(truth, answers, lambda: scale, resolution, negligible)
 
 
 def test_answers_that_overlap_a_sharp_truth_pass():
@@ -143,21 +143,21 @@ def test_worst_of_is_the_furthest_entry():
 def test_answers_that_agree_are_convicted_by_a_proof_and_not_by_an_estimate():
     answers = {"handwritten": ball(2.0, 1e-12), "autograd": ball(2.0, 1e-12)}
     estimate = Ball(np.array(1.0), np.array(1e-9), "estimated")
-    found = judge(estimate, answers, 1.0, 1e-6)
+    found = judge(estimate, answers, lambda: 1.0, 1e-6)
     assert (found.verdict, found.blame, found.is_truth_alone) == ("inconclusive", (), True)
     proof = Ball(np.array(1.0), np.array(1e-9), "proven")
-    found = judge(proof, answers, 1.0, 1e-6)
+    found = judge(proof, answers, lambda: 1.0, 1e-6)
     assert (found.verdict, found.is_truth_alone) == ("fail", False)
     assert found.blame == ("handwritten", "autograd")
 
 
 def test_answers_that_are_wrong_each_in_its_own_way_are_both_blamed():
     answers = {"handwritten": ball(2.0, 1e-12), "autograd": ball(3.0, 1e-12)}
-    found = judge(Ball(np.array(1.0), np.array(1e-9), "estimated"), answers, 1.0, 1e-6)
+    found = judge(Ball(np.array(1.0), np.array(1e-9), "estimated"), answers, lambda: 1.0, 1e-6)
     assert (found.verdict, found.blame) == ("fail", ("handwritten", "autograd"))
 
 
 def test_autograd_alone_is_convicted_by_an_estimate():
     estimate = Ball(np.array(1.0), np.array(1e-9), "estimated")
-    found = judge(estimate, {"autograd": ball(2.0, 1e-12)}, 1.0, 1e-6)
+    found = judge(estimate, {"autograd": ball(2.0, 1e-12)}, lambda: 1.0, 1e-6)
     assert (found.verdict, found.blame) == ("fail", ("autograd",))

@@ -58,6 +58,11 @@ class Word:
         values = [p.name for p in self.parameters if p.is_value and p.kind != "raw"]
         return dict(zip(values, texts, strict=True)) if texts else {}
 
+    @property
+    def is_pulled_back(self) -> bool:
+        """Whether it states cotangents, not partial derivatives."""
+        return any("cotangent" in text for text in self.derivatives.values())
+
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
         if not self.signature:

@@ -36,6 +36,10 @@ takes more, a few directions are looked at in place of its entries."""
 DIRECTIONS: Final = 3
 
 
+Scale = Callable[[], float]
+"""The size of a derivative whose entries may all be 0, computed where that is asked for."""
+
+
 class DeclinedError(Exception):
     """The exact oracle cannot tell; the message says why."""
 
@@ -108,11 +112,11 @@ def _upward(distance: arb) -> float:
     return math.nextafter(float(distance), math.inf) if distance > 0 else float(distance)
 
 
-def jacobian(segment: Segment, scale: float) -> Enclosure:
+def jacobian(segment: Segment, scale: Scale) -> Enclosure:
     """The Jacobian of the segment at the value of its start, of shape output + input.
 
-    `segment` holds its values as `rigorous.meaning.exactly` makes them. `scale` is the size of the
-    derivative where all entries may be 0.
+    `segment` holds its values as `rigorous.meaning.exactly` makes them. `scale` is asked
+    where all entries may be 0.
 
     Raises:
         TooManyColumnsError: It takes too long, all entries of the input together.
@@ -121,7 +125,7 @@ def jacobian(segment: Segment, scale: float) -> Enclosure:
     return _sharpened(lambda: _columns(segment), scale)
 
 
-def directional(segment: Segment, scale: float, seed: int) -> Enclosure:
+def directional(segment: Segment, scale: Scale, seed: int) -> Enclosure:
     """The derivatives of the segment in some directions, of shape (directions, *output).
 
     Their entries have random signs and sizes from 0.5 to 1.5, so that none cancels or hides. See
@@ -141,7 +145,7 @@ def directional(segment: Segment, scale: float, seed: int) -> Enclosure:
     return Enclosure(found.entries, found.bits, directions)
 
 
-def formula(written: Written, segment: Segment, output: Shape, scale: float) -> Enclosure:
+def formula(written: Written, segment: Segment, output: Shape, scale: Scale) -> Enclosure:
     """What the formula says the Jacobian is; `segment` leads to all that the formula reads.
 
     Raises:
@@ -159,7 +163,7 @@ def formula(written: Written, segment: Segment, output: Shape, scale: float) -> 
     return _sharpened(evaluate, scale)
 
 
-def value(function: Function, given: Environment, name: str, scale: float) -> Enclosure:
+def value(function: Function, given: Environment, name: str, scale: Scale) -> Enclosure:
     """A value of the function at the values that are given.
 
     Raises:
@@ -173,7 +177,7 @@ def value(function: Function, given: Environment, name: str, scale: float) -> En
     return _sharpened(evaluate, scale)
 
 
-def _sharpened(evaluate: Callable[[], Elements], scale: float) -> Enclosure:
+def _sharpened(evaluate: Callable[[], Elements], scale: Scale) -> Enclosure:
     """What `evaluate` finds at the first precision at which it is sharp."""
     reason = ""
     for bits in PRECISIONS:
@@ -202,14 +206,14 @@ def _is_sharp(entry: arb) -> bool:
     return entry.rel_accuracy_bits() >= SHARP and entry.is_finite()
 
 
-def _are_sharp(entries: Elements, scale: float) -> bool:
+def _are_sharp(entries: Elements, scale: Scale) -> bool:
     """Whether entries that are not sharp are nothing beside the largest, or beside the scale."""
     if all(_is_sharp(entry) for entry in entries.flat):
         return True
     if not all(entry.is_finite() for entry in entries.flat):
         return False
     largest = max((abs(entry).mid() for entry in entries.flat if _is_sharp(entry)), default=ZERO)
-    limit = (largest if largest > 0 else arb(scale)) * arb(2) ** -ZERO_BITS
+    limit = (largest if largest > 0 else arb(scale())) * arb(2) ** -ZERO_BITS
     return all(_is_sharp(entry) or entry.rad() < limit for entry in entries.flat)
 
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 import functools
 import math
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
@@ -40,15 +39,20 @@ class Constant(arb):
     """A plain number that is not rational, such as pi: it has no shape, not even ()."""
 
 
-@contextmanager
-def precision(bits: int) -> Iterator[None]:
-    """Ball arithmetic with so many bits, series of order 1; then all is as it was."""
-    kept = ctx.prec, ctx.cap
-    ctx.prec, ctx.cap = bits, 2
-    try:
-        yield
-    finally:
-        ctx.prec, ctx.cap = kept
+class precision:  # noqa: N801
+    """Ball arithmetic with so many bits, series of order 1, in a `with`; then all is as it was."""
+
+    __slots__ = ("_bits", "_kept")
+
+    def __init__(self, bits: int) -> None:
+        self._bits = bits
+
+    def __enter__(self) -> None:
+        self._kept = ctx.prec, ctx.cap
+        ctx.prec, ctx.cap = self._bits, 2
+
+    def __exit__(self, *error: object) -> None:
+        ctx.prec, ctx.cap = self._kept
 
 
 def exactly(value: Any) -> Any:
