@@ -125,7 +125,7 @@ class Answers:
             return Ball(found, self._unbounded(found, limit, bound), "bounded")
         rounded = Ball(found, limit.radius, "bounded")
         widest, largest = limit.radius.max(initial=0.0), np.abs(found).max(initial=0.0)
-        if limit.left_range or widest <= self.required * largest:
+        if limit.left_range or limit.is_unseen or widest <= self.required * largest:
             return rounded
         sharper = measured()
         return sharper if (sharper.radius <= limit.radius).all() else rounded

@@ -31,12 +31,14 @@ class Bound(NamedTuple):
     """How far from the truth rounding may move each entry, and a value near which it then is.
 
     Infinite where ball arithmetic cannot tell. `left_range`: an intermediate was too large for the
-    dtype, or too small, which explains a result that is not finite.
+    dtype, or too small, which explains a result that is not finite. `is_unseen`: a measurement
+    would not see all of it.
     """
 
     midpoint: Array
     radius: Array
     left_range: bool
+    is_unseen: bool = False
 
     def excludes(self, truth: Ball) -> bool:
         """Whether the truth cannot be what was rounded."""
@@ -84,6 +86,7 @@ def of_gradient(segment: Segment, output: Shape, format: Format) -> Bound | None
         rows = [as_array(recording.pull(end, one)) for one in _cotangents(whole)]
         meaning.overflowed |= recording.overflowed
         meaning.underflowed |= recording.underflowed
+        meaning.is_unseen |= recording.is_unseen
         return np.stack(rows).reshape(shape) if rows else np.empty(shape, dtype=object)
 
     return _bounded(evaluate, format, shape)
@@ -122,4 +125,5 @@ def _bounded(evaluate: Callable[[Rounded], Elements], format: Format, shape: Sha
         midpoint.reshape(shape),
         np.array(radius).reshape(shape),
         meaning.overflowed or meaning.underflowed,
+        meaning.is_unseen,
     )

@@ -28,6 +28,8 @@ those units, and 5e-10, which is torch's trigamma in float64.
 """
 
 
+UNSEEN: Final = frozenset({"gelu", *LOSSES})
+"""Words inside of which torch loses digits, where a measurement cannot see it."""
 PYTHON_BITS: Final = 53
 """Of a float in Python, which torch takes plain numbers for."""
 
@@ -57,6 +59,7 @@ class Rounded(BallMeaning):
 
     `overflowed` tells whether any result may have been larger than the format holds, `underflowed`
     whether one was smaller than its normal numbers: it is then off by a subnormal number.
+    `is_unseen` tells whether there was one of the `UNSEEN` words.
     """
 
     def __init__(self, format: Format, budget: int = BUDGET) -> None:
@@ -64,6 +67,7 @@ class Rounded(BallMeaning):
         self.format = format
         self.overflowed = False
         self.underflowed = False
+        self.is_unseen = False
         self._underflow = arb(0, format.smallest)
         self._slack = 4 * format.unit
 
@@ -116,7 +120,8 @@ class Rounded(BallMeaning):
         return result
 
     def _as_torch(self, word: Word, result: Any) -> Any:
-        """The result of a word in which torch loses more than a rounding."""
+        """The result of a word in which torch may lose more than a rounding."""
+        self.is_unseen = self.is_unseen or word.name in UNSEEN
         if word.name not in LOSSES:
             return result
         units, relative = LOSSES[word.name]
