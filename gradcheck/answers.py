@@ -123,12 +123,14 @@ class Answers:
         found = rounding.to_array(answer)
         if not np.isfinite(found).all():
             return Ball(found, self._unbounded(found, limit, bound), "bounded")
-        rounded = Ball(found, limit.radius, "bounded")
         widest, largest = limit.radius.max(initial=0.0), np.abs(found).max(initial=0.0)
         if limit.left_range or limit.is_unseen or widest <= self.required * largest:
-            return rounded
+            return Ball(found, limit.radius, "bounded")
         sharper = measured()
-        return sharper if (sharper.radius <= limit.radius).all() else rounded
+        # What no sample moved, such as 1 - tanh(x)**2 at a saturated 0, was not measured at all.
+        has_moved = sharper.radius > rounding.floor(found, self.value.dtype) * (1 + 1e-6)
+        radius = np.where(has_moved, np.minimum(sharper.radius, limit.radius), limit.radius)
+        return Ball(found, radius, "estimated")
 
     def _unbounded(
         self, found: Array, limit: Bound, bound: Callable[[Format], Bound | None]

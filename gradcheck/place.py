@@ -13,7 +13,7 @@ from gradcheck.casefile.case import Case, DType, Point
 from gradcheck.claims import Claim
 from gradcheck.errors import EvaluationError
 from gradcheck.functions import Environment, Segment
-from gradcheck.rigorous.meaning import exactly
+from gradcheck.rigorous.numbers import exactly
 from gradcheck.torch_meaning import TorchMeaning
 
 TORCH_DTYPE = {

@@ -7,7 +7,7 @@ import pytest
 from gradcheck.ball import Ball
 from gradcheck.casefile.load import load
 from gradcheck.oracles import numeric
-from gradcheck.rigorous.elements import POINTWISE
+from gradcheck.rigorous.pointwise import POINTWISE
 from gradcheck.runner import jobs, run
 
 ALL_DTYPES = ["float64", "float32", "float16", "bfloat16"]

@@ -19,7 +19,8 @@ from gradcheck.claims import Shape, Written
 from gradcheck.errors import EvaluationError
 from gradcheck.functions import Segment
 from gradcheck.rigorous.elements import ONE, ZERO, Elements, as_array
-from gradcheck.rigorous.meaning import OverBudgetError, precision
+from gradcheck.rigorous.meaning import OverBudgetError
+from gradcheck.rigorous.numbers import precision
 from gradcheck.rigorous.rounded import Format, Rounded
 from gradcheck.rigorous.sweep import Recording
 
@@ -60,7 +61,7 @@ EXTENDED: Final = Format(256, arb(2) ** 2**20, arb(2) ** -(2**20))
 def of_formula(written: Written, segment: Segment, output: Shape, format: Format) -> Bound | None:
     """For the formula's evaluation in this format; None where that takes too long.
 
-    `segment` holds its values as `rigorous.meaning.exactly` makes them.
+    `segment` holds its values as `rigorous.numbers.exactly` makes them.
     """
     value = segment.held[segment.start]
 

@@ -19,7 +19,8 @@ from gradcheck.claims import Shape, Written
 from gradcheck.errors import EvaluationError
 from gradcheck.functions import Environment, Function, Segment
 from gradcheck.rigorous.elements import ZERO, Elements, as_array, is_series
-from gradcheck.rigorous.meaning import BUDGET, BallMeaning, OverBudgetError, precision
+from gradcheck.rigorous.meaning import BUDGET, BallMeaning, OverBudgetError
+from gradcheck.rigorous.numbers import precision
 from gradcheck.verdict import Proof
 
 PRECISIONS: Final = (128, 256, 512, 1024, 2048)
@@ -115,7 +116,7 @@ def _upward(distance: arb) -> float:
 def jacobian(segment: Segment, scale: Scale) -> Enclosure:
     """The Jacobian of the segment at the value of its start, of shape output + input.
 
-    `segment` holds its values as `rigorous.meaning.exactly` makes them. `scale` is asked
+    `segment` holds its values as `rigorous.numbers.exactly` makes them. `scale` is asked
     where all entries may be 0.
 
     Raises:

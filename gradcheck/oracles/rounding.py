@@ -45,10 +45,15 @@ def measure(disturb: Disturb, dtype: torch.dtype, samples: int = SAMPLES, seed: 
     disturbed evaluation is not finite though the answer is. An answer that is not finite is
     itself: its radius is 0.
     """
-    unit, smallest = precision_of(dtype)
-    midpoint, spread = deviation(disturb, unit, samples, seed)
-    radius = SAFETY * spread + FLOOR * unit * np.abs(midpoint) + smallest
+    midpoint, spread = deviation(disturb, precision_of(dtype)[0], samples, seed)
+    radius = SAFETY * spread + floor(midpoint, dtype)
     return Ball(midpoint, np.where(np.isfinite(midpoint), radius, 0.0), "estimated")
+
+
+def floor(midpoint: Array, dtype: torch.dtype) -> Array:
+    """The least radius of an answer: FLOOR half units of it, and the smallest subnormal."""
+    unit, smallest = precision_of(dtype)
+    return FLOOR * unit * np.abs(midpoint) + smallest
 
 
 @functools.cache

@@ -15,16 +15,15 @@ from flint import arb
 from gradcheck.rigorous.elements import (
     NAN,
     ONE,
-    POINTWISE,
     ZERO,
     Elements,
     as_array,
     boxed,
     constant,
-    lifted,
+    divided,
 )
+from gradcheck.rigorous.pointwise import lifted
 
-_divide = POINTWISE["div"]
 _quotients = lifted("div")
 
 
@@ -52,7 +51,7 @@ def _eliminated(a: Elements, b: Elements) -> tuple[Elements, Elements, int]:
             work[[column, pivot]] = work[[pivot, column]]
             sign = -sign
         for row in range(column + 1, n):
-            factor = _divide(work[row, column], work[column, column])
+            factor = divided(work[row, column], work[column, column])
             work[row, column:] = work[row, column:] - boxed(factor) * work[column, column:]
     return work[:, :n], work[:, n:], sign
 
@@ -83,7 +82,7 @@ def _cholesky(a: Elements) -> Elements:
         factor[j, j] = left.sqrt() if constant(left) > 0 else NAN
         for i in range(j + 1, n):
             left = symmetric[i, j] - sum((factor[i, k] * factor[j, k] for k in range(j)), ZERO)
-            factor[i, j] = _divide(left, factor[j, j])
+            factor[i, j] = divided(left, factor[j, j])
     return factor
 
 

@@ -1,25 +1,28 @@
 """What formulas mean in ball arithmetic: elements, and numpy arrays of them.
 
-The precision is flint's: run under `precision(bits)`.
+The precision is flint's: run under `numbers.precision(bits)`.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-import operator
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from flint import arb, arb_series, ctx, fmpq
+from flint import arb, arb_series, fmpq
 
 from gradcheck.language.vocabulary import ARITHMETIC, WORDS
 from gradcheck.language.word import Parameter, Word
-from gradcheck.rigorous.elements import ONE, POINTWISE, ZERO, Elements, as_array, boxed
-from gradcheck.rigorous.matrices import MATRICES, identity
-from gradcheck.rigorous.moves import MOVES, NOTHING, Positions
+from gradcheck.rigorous.arguments import SETTINGS, index_of, raw
+from gradcheck.rigorous.creation import CREATION
+from gradcheck.rigorous.elements import ONE, ZERO, Elements, as_array, as_value, boxed
+from gradcheck.rigorous.matrices import MATRICES
+from gradcheck.rigorous.moves import MOVES, Positions, positions_of
+from gradcheck.rigorous.numbers import Constant, each_exactly, plain, rational
+from gradcheck.rigorous.pointwise import POINTWISE
 from gradcheck.rigorous.products import PRODUCTS
 from gradcheck.rigorous.reductions import REDUCTIONS, SCANS
 
@@ -28,50 +31,10 @@ BUDGET: Final = 2**21
 
 _ELEMENTS: Final = frozenset({arb, arb_series})
 _ARITHMETIC: Final = frozenset(word.name for word in ARITHMETIC)
-_MOST_BITS: Final = 4096  # of a whole number that is kept exactly
 
 
 class OverBudgetError(ArithmeticError):
     """More operations than an evaluation may take."""
-
-
-class Constant(arb):
-    """A plain number that is not rational, such as pi: it has no shape, not even ()."""
-
-
-class precision:  # noqa: N801
-    """Ball arithmetic with so many bits, series of order 1, in a `with`; then all is as it was."""
-
-    __slots__ = ("_bits", "_kept")
-
-    def __init__(self, bits: int) -> None:
-        self._bits = bits
-
-    def __enter__(self) -> None:
-        self._kept = ctx.prec, ctx.cap
-        ctx.prec, ctx.cap = self._bits, 2
-
-    def __exit__(self, *error: object) -> None:
-        ctx.prec, ctx.cap = self._kept
-
-
-def exactly(value: Any) -> Any:
-    """A tensor's numbers, each exactly what its dtype holds; others as they are.
-
-    A mask stays a mask. What has several results becomes a tuple.
-    """
-    if isinstance(value, tuple):
-        return tuple(exactly(one) for one in value)
-    if not hasattr(value, "tolist"):
-        return value
-    numbers = value.tolist()
-    if not isinstance(numbers, list):
-        return numbers if isinstance(numbers, bool) else arb(numbers)
-    array = np.array(numbers).reshape(tuple(value.shape))
-    return array if array.dtype == bool else _each_exactly(array)
-
-
-_each_exactly = np.frompyfunc(lambda number: arb(number), 1, 1)
 
 
 class BallMeaning:
@@ -85,7 +48,7 @@ class BallMeaning:
         self.left = budget
 
     def number(self, value: int | Decimal) -> Any:
-        return value if isinstance(value, int) else _rational(value)
+        return value if isinstance(value, int) else rational(value)
 
     def call(self, word: Word, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
         plan = _plan(word)
@@ -107,7 +70,7 @@ class BallMeaning:
 
     def plain(self, word: Word, numbers: Sequence[Any]) -> Any:
         """Arithmetic of plain numbers, exact where they are rational and stay short."""
-        return _plain(word.name, numbers)
+        return plain(word.name, numbers)
 
     def single(self, word: Word, arguments: Sequence[Any]) -> Any:
         """A pointwise word of elements, among which there may be plain numbers."""
@@ -134,7 +97,7 @@ class BallMeaning:
         """A reduction over `dims`, which keep size 1."""
         whole = as_array(x)
         self.spend(whole.size)
-        return _value(REDUCTIONS[word.name](self.total, whole, dims, **settings))
+        return as_value(REDUCTIONS[word.name](self.total, whole, dims, **settings))
 
     def scan(self, word: Word, x: Elements, dim: int) -> Any:
         """A word that works along one dimension."""
@@ -144,10 +107,11 @@ class BallMeaning:
     def matrix(self, word: Word, *matrices: Elements) -> Any:
         """Linear algebra on square matrices, the last two dimensions."""
         self.spend(math.prod(matrices[0].shape) * matrices[-1].shape[-1])
-        return _value(MATRICES[word.name](*matrices))
+        return as_value(MATRICES[word.name](*matrices))
 
     def move(self, values: Sequence[Any], positions: Positions) -> Any:
         """The entries of all `values` at these positions, counted through; 0 for `NOTHING`."""
+        self.spend(positions.size)
         pool = [as_array(value).reshape(-1) for value in values]
         return np.concatenate([*pool, boxed(ZERO).reshape(1)])[positions]
 
@@ -167,10 +131,10 @@ class BallMeaning:
         if isinstance(value, tuple):
             return value[items[0]]
         source = self.tensor(value)
-        at = tuple(_index(item) for item in items)
+        at = tuple(index_of(item) for item in items)
         if isinstance(source, np.ndarray) and source.dtype == bool:
             return source[at]
-        return self.move([source], _positions([source])[0][at])
+        return self.move([source], positions_of([source])[0][at])
 
     def tensor(self, value: Any) -> Any:
         if isinstance(value, list):
@@ -213,7 +177,7 @@ class BallMeaning:
             return self._of_matrices(word, *values)
         if name in PRODUCTS:
             return PRODUCTS[name](self._named, *values, **settings)
-        return _CREATION[name](*values, **settings)
+        return CREATION[name](*values, **settings)
 
     def _named(self, name: str, *arguments: Any, **keywords: Any) -> Any:
         return self.call(WORDS[name], arguments, keywords)
@@ -241,8 +205,8 @@ class BallMeaning:
         """A word that moves entries, by its sending their positions through it."""
         first = values[0]
         if isinstance(first, list):
-            return self.move(first, MOVES[name](_positions(first), **settings))
-        return self.move([first], MOVES[name](_positions([first])[0], *values[1:], **settings))
+            return self.move(first, MOVES[name](positions_of(first), **settings))
+        return self.move([first], MOVES[name](positions_of([first])[0], *values[1:], **settings))
 
     def _of_matrices(self, word: Word, a: Any, *right: Any) -> Any:
         """`solve` takes a vector, or a stack of them, too."""
@@ -258,12 +222,12 @@ class BallMeaning:
         """What a word wants for an argument."""
         kind = parameter.kind
         if kind == "raw":
-            return _raw(self.tensor(value))
+            return raw(self.tensor(value))
         if kind == "list":
             return [self.counted(item) for item in value]
         if kind in ("tensor", "operand"):
             return self.counted(value)
-        return _SETTINGS[kind](value)
+        return SETTINGS[kind](value)
 
     def counted(self, value: Any) -> Any:
         """A value whose masks count as 1 where they are true."""
@@ -271,7 +235,7 @@ class BallMeaning:
         if isinstance(value, bool):
             return ONE if value else ZERO
         if isinstance(value, np.ndarray) and value.dtype != object:
-            return _each_exactly(value.astype(int))
+            return each_exactly(value.astype(int))
         return value
 
 
@@ -309,51 +273,6 @@ _SINGLE: Final = _ELEMENTS | {int, fmpq, Constant}
 _SHAPED: Final = _ELEMENTS | {bool}
 
 
-def _plain(name: str, numbers: Sequence[Any]) -> Any:
-    """Arithmetic of plain numbers, exact where they are rational and stay short."""
-    if not any(type(number) is Constant for number in numbers):
-        a, *rest = numbers
-        if name == "pow" and not _is_short(a, rest[0]):
-            return Constant(arb(a) ** rest[0])
-        if name in ("div", "pow"):
-            a = fmpq(a)
-            if not (a if name == "pow" and rest[0] < 0 else rest[0] or name == "pow"):
-                return Constant(arb.nan())
-        if name in _RATIONAL:
-            return _RATIONAL[name](a, *rest)
-        if name in _COMPARISONS:
-            return POINTWISE[name](a, *rest)
-    result = POINTWISE[name](*map(arb, numbers))
-    return Constant(result) if type(result) is arb else result
-
-
-_RATIONAL: Final[Mapping[str, Callable[..., Any]]] = {
-    "add": operator.add,
-    "sub": operator.sub,
-    "mul": operator.mul,
-    "div": operator.truediv,
-    "pow": operator.pow,
-    "neg": operator.neg,
-    "positive": operator.pos,
-}
-
-
-_COMPARISONS: Final = frozenset({"lt", "le", "gt", "ge", "eq", "ne"})
-
-
-def _is_short(base: int | fmpq, exponent: int | fmpq) -> bool:
-    """Whether base**exponent is rational and has few digits."""
-    if not isinstance(exponent, int):
-        return False
-    longest = max(int(fmpq(base).p).bit_length(), int(fmpq(base).q).bit_length())
-    return abs(exponent) * longest <= _MOST_BITS
-
-
-@functools.lru_cache(maxsize=1024)
-def _rational(value: Decimal) -> fmpq:
-    return fmpq(*value.as_integer_ratio())
-
-
 def _operand(value: Any) -> Any:
     """An element as numpy takes it for one; arrays and plain numbers as they are."""
     return boxed(value) if type(value) is arb_series or isinstance(value, str) else value
@@ -364,105 +283,3 @@ def _mask(result: Any) -> Any:
     if result.size and isinstance(result.flat[0], bool):
         return result.astype(bool)
     return result
-
-
-def _value(result: Any) -> Any:
-    """An array without dimensions as its element."""
-    return result[()] if isinstance(result, np.ndarray) and result.ndim == 0 else result
-
-
-def _positions(values: Sequence[Any]) -> list[Positions]:
-    """The entries of all values, counted through, in the values' shapes."""
-    arrays, start = [], 0
-    for value in values:
-        shape = value.shape if isinstance(value, np.ndarray) else ()
-        count = math.prod(shape)
-        arrays.append(np.arange(start, start + count).reshape(shape))
-        start += count
-    return arrays
-
-
-def _raw(value: Any) -> Any:
-    """A mask as it is; an index as whole numbers, where all are."""
-    if isinstance(value, np.ndarray) and value.dtype == object:
-        entries = [_maybe_whole(entry) for entry in value.reshape(-1)]
-        return value if None in entries else np.array(entries, dtype=int).reshape(value.shape)
-    whole = _maybe_whole(value)
-    return value if whole is None else whole
-
-
-def _maybe_whole(element: Any) -> int | None:
-    if type(element) is not arb or not element.is_exact() or not element.is_integer():
-        return None
-    return int(element.mid().fmpz())
-
-
-def _whole(value: Any) -> Any:
-    if isinstance(value, int):
-        return value
-    if isinstance(value, fmpq) and value.q == 1:
-        return int(value.p)
-    whole = _maybe_whole(value)
-    if whole is None:
-        raise ValueError("this is no whole number")
-    return whole
-
-
-def _wholes(value: Any) -> Any:
-    return [_wholes(item) for item in value] if isinstance(value, list) else _whole(value)
-
-
-def _index(item: Any) -> Any:
-    if isinstance(item, slice):
-        bounds = (item.start, item.stop, item.step)
-        return slice(*(None if bound is None else _whole(bound) for bound in bounds))
-    if isinstance(item, list):
-        return np.array(item if all(isinstance(i, bool) for i in item) else _wholes(item))
-    if isinstance(item, np.ndarray):
-        return _raw(item)
-    return item if item is None or item is ... or isinstance(item, bool) else _whole(item)
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-_SETTINGS: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "int": _whole,
-    "ints": _wholes,
-    "number": lambda value: fmpq(value) if isinstance(value, int) else value,
-    "flag": _same,
-    "text": _same,
-}
-
-
-def _sizes(size: tuple[Any, ...]) -> tuple[int, ...]:
-    return tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
-
-
-def _arange(start: Any, end: Any = None, step: Any = fmpq(1)) -> Elements:  # noqa: B008
-    if end is None:
-        start, end = fmpq(0), start
-    count = max(0, math.ceil(float(_float(end - start) / _float(step))))
-    return np.array([arb(start) + n * arb(step) for n in range(count)] or [], dtype=object)
-
-
-def _float(number: Any) -> float:
-    return float(number.mid()) if isinstance(number, arb) else int(number.p) / int(number.q)
-
-
-def _one_hot(index: Any, num_classes: int) -> Elements:
-    rows = np.asarray(_whole(index) if not isinstance(index, np.ndarray) else index)
-    made: Elements = _each_exactly((rows[..., None] == np.arange(num_classes)).astype(int))
-    return made
-
-
-_CREATION: Final[Mapping[str, Callable[..., Any]]] = {
-    "zeros": lambda *size: _value(np.full(_sizes(size), ZERO)),
-    "ones": lambda *size: _value(np.full(_sizes(size), ONE)),
-    "eye": lambda n, m=None: identity(n, n if m is None else m),
-    "arange": _arange,
-    "one_hot": _one_hot,
-}
-
-assert NOTHING == -1  # the last entry of a pool, which is 0

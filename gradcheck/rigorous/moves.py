@@ -7,6 +7,7 @@ That serves values, tangents and, read backwards, cotangents.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -109,3 +110,14 @@ MOVES: Final[Mapping[str, Callable[..., Positions]]] = {
     "tril": _triangle(np.tril),
     "triu": _triangle(np.triu),
 }
+
+
+def positions_of(values: Sequence[Any]) -> list[Positions]:
+    """The entries of all values, counted through, in the values' shapes."""
+    arrays, start = [], 0
+    for value in values:
+        shape = value.shape if isinstance(value, np.ndarray) else ()
+        count = math.prod(shape)
+        arrays.append(np.arange(start, start + count).reshape(shape))
+        start += count
+    return arrays

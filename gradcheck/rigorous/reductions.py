@@ -12,16 +12,8 @@ from typing import Any, Final
 import numpy as np
 from flint import arb
 
-from gradcheck.rigorous.elements import (
-    NAN,
-    ONE,
-    POINTWISE,
-    ZERO,
-    Elements,
-    compared,
-    constant,
-    lifted,
-)
+from gradcheck.rigorous.elements import NAN, ONE, ZERO, Elements, compared, constant
+from gradcheck.rigorous.pointwise import POINTWISE, lifted
 
 Total = Callable[[Elements], Elements]
 """Sums of rows: (rows, entries) → (rows,)."""

@@ -30,6 +30,8 @@ from gradcheck.place import Place
 from gradcheck.torch_state import checking
 from gradcheck.truths import Truths
 
+BATCH = 250
+"""Cases in a file."""
 DTYPES = ("float64", "float32", "float16", "bfloat16")
 
 UNARY = (
@@ -153,15 +155,13 @@ class Tally:
         )
 
 
-def main(count: int = 10_000, seed: int = 20261124) -> None:
-    torch.set_num_threads(1)
-    print(f"seed {seed}")
-    print("dtype      count  outside  by 10×   finite   median   basis of the radius")
+def tallied(count: int, seed: int) -> dict[str, Tally]:
+    """What becomes of `count` random evaluations or a few more in each dtype."""
     draw = random.Random(seed)
     tallies = {dtype: Tally() for dtype in DTYPES}
     with tempfile.TemporaryDirectory() as folder, checking():
         while tallies["float64"].count < count:
-            lines = [line for number in range(500) for line in case(draw, number)]
+            lines = [line for number in range(BATCH) for line in case(draw, number)]
             path = Path(folder, "random.grad.yaml")
             path.write_text("cases:\n" + "\n".join(lines) + "\n", encoding="utf-8")
             for listed in load(path).cases:
@@ -170,7 +170,14 @@ def main(count: int = 10_000, seed: int = 20261124) -> None:
                         place = Place.at(listed, listed.points[0], dtype, "cpu")
                         for one in evaluations(place):
                             tallies[dtype].add(one)
-    for dtype, tally in tallies.items():
+    return tallies
+
+
+def main(count: int = 10_000, seed: int = 20261124) -> None:
+    torch.set_num_threads(1)
+    print(f"seed {seed}")
+    print("dtype      count  outside  by 10×   finite   median   basis of the radius")
+    for dtype, tally in tallied(count, seed).items():
         print(f"{dtype:9} {tally}")
         for one in tally.far[:5]:
             print("   ", one.text, one.answer, one.truth)

@@ -1,7 +1,10 @@
 """Bounds on rounding against torch's own evaluations and the proven truth."""
 
+import random
+
 import numpy as np
 import pytest
+import rounding
 import torch
 
 from gradcheck.answers import Answers
@@ -149,3 +152,24 @@ def test_a_sweep_that_excludes_the_truth_is_not_believed(asked, monkeypatch):
 
     monkeypatch.setattr(bounds, "of_gradient", broken)
     assert answers.rounded_gradient(truths.exact(claim).ball()).basis == "estimated"
+
+
+def test_a_saturated_zero_that_no_sample_moves_keeps_its_bound(asked):
+    answers, truths, claim = asked("tanh(x)", "{x: 5.0}", dtype="bfloat16")
+    found = float(answers.gradient)
+    truth = truths.exact(claim).ball()
+    ball = answers.rounded_gradient(truth)
+    assert found == 0.0
+    assert truth.distance(ball) <= ball.radius + truth.radius
+
+
+def test_random_evaluations_are_within_their_radius():
+    """A few hundred of what tests/benchmarks/rounding.py does ten thousand times."""
+    seed = random.SystemRandom().randrange(2**32)
+    print(f"seed {seed}")
+    for dtype, tally in rounding.tallied(400, seed).items():
+        assert tally.count >= 300, dtype
+        assert tally.outside <= 4, (dtype, tally.outside)
+        assert len(tally.far) <= 1, tally.far
+        assert tally.finite >= 0.95 * tally.count
+        assert np.median(tally.ratios) <= 100

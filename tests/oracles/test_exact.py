@@ -12,7 +12,7 @@ from gradcheck.oracles import exact
 from gradcheck.oracles.exact import DeclinedError
 from gradcheck.place import Place
 from gradcheck.rigorous.elements import Elements
-from gradcheck.rigorous.meaning import precision
+from gradcheck.rigorous.numbers import precision
 from gradcheck.truths import Truths
 
 

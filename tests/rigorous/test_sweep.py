@@ -12,8 +12,8 @@ from gradcheck.language.vocabulary import WORDS
 from gradcheck.oracles import bounds, exact
 from gradcheck.oracles.exact import DeclinedError
 from gradcheck.rigorous import rounded
-from gradcheck.rigorous.meaning import exactly
 from gradcheck.rigorous.moves import MOVES
+from gradcheck.rigorous.numbers import exactly
 from gradcheck.rigorous.products import PRODUCTS
 
 HELD = {name: exactly(torch.from_numpy(value)) for name, value in VALUES.items()}
