@@ -29,6 +29,11 @@ def entries(jacobian: Ball) -> Ball:
     return jacobian
 
 
+def _is_missing(bound: Bound | None) -> bool:
+    """Whether ball arithmetic bounds nothing."""
+    return bound is None or bool(np.isinf(bound.radius).any())
+
+
 class Answers:
     """The answers to one claim at one place; what several formulas share is computed once."""
 
@@ -38,7 +43,8 @@ class Answers:
         self.value = place.value(claim.input)
         self.output = place.value(claim.output)
         self.required = place.case.required_resolution(place.dtype)
-        self._gradient_bounds: dict[int, Bound | None] = {}
+        self._format = bounds.format_of(self.value.dtype)
+        self._bounds: dict[tuple[int, Written | None], Bound | None] = {}
 
     @cached_property
     def gradient(self) -> Tensor:
@@ -54,14 +60,19 @@ class Answers:
         found = rounding.to_array(self.gradient)
         if truth.basis != "proven":
             return truth.bounding(found, self.required) or self.rounded_gradient()
-        known = truth if along is entries else None
-        return self._next_to(truth, found, along) or along(self.rounded_gradient(known))
+        near = self._next_to(truth, found, along)
+        if near is None and _is_missing(self.gradient_bound(self._format)):
+            near = self._accurate(truth, found, along)
+        return near or along(self.rounded_gradient(truth if along is entries else None))
 
     def handwritten(
         self, formula: Written, found: Tensor, truth: Ball, along: Along = entries
     ) -> Ball:
         """The formula's evaluation, which gave `found`; a proven truth nearby bounds its error."""
-        near = self._next_to(truth, rounding.to_array(found), along)
+        answer = rounding.to_array(found)
+        near = self._next_to(truth, answer, along)
+        if near is None and _is_missing(self.formula_bound(formula, self._format)):
+            near = self._accurate(truth, answer, along)
         return near or along(self.rounded_formula(formula, found))
 
     def evaluate(self, formula: Written) -> Tensor:
@@ -106,6 +117,14 @@ class Answers:
             return Ball(units.midpoint, distance + truth.radius, "proven")
         return None
 
+    def _accurate(self, truth: Ball, found: Array, along: Along) -> Ball | None:
+        """The answer with its error, where that is below the resolution of a proven truth."""
+        seen = along(Ball(found, np.zeros_like(found), "proven"))
+        distance = truth.distance_to(seen.midpoint)
+        if truth.basis != "proven" or not (distance <= self.required * truth.largest()).all():
+            return None
+        return Ball(seen.midpoint, distance + seen.radius + truth.radius, "proven")
+
     def _rounded(
         self,
         answer: Tensor,
@@ -117,7 +136,7 @@ class Answers:
         Where that takes too long, or is too wide to be of use, it is what Monte-Carlo arithmetic
         shows.
         """
-        limit = bound(bounds.format_of(self.value.dtype))
+        limit = bound(self._format)
         if limit is None:
             return measured()
         found = rounding.to_array(answer)
@@ -148,10 +167,11 @@ class Answers:
 
     def gradient_bound(self, format: Format) -> Bound | None:
         """What rounding in this format may do to autograd's gradient; None: it takes too long."""
-        if format.bits not in self._gradient_bounds:
+        key = format.bits, None
+        if key not in self._bounds:
             segment, output = self.place.exact_segment(self.claim), tuple(self.output.shape)
-            self._gradient_bounds[format.bits] = bounds.of_gradient(segment, output, format)
-        return self._gradient_bounds[format.bits]
+            self._bounds[key] = bounds.of_gradient(segment, output, format)
+        return self._bounds[key]
 
     @cached_property
     def _gradient_measured(self) -> Ball:
@@ -160,8 +180,12 @@ class Answers:
 
     def formula_bound(self, formula: Written, format: Format) -> Bound | None:
         """What rounding in this format may do to the formula; None: it takes too long."""
-        segment = self.place.exact_formula_segment(self.claim)
-        return bounds.of_formula(formula, segment, tuple(self.output.shape), format)
+        key = format.bits, formula
+        if key not in self._bounds:
+            segment = self.place.exact_formula_segment(self.claim)
+            output = tuple(self.output.shape)
+            self._bounds[key] = bounds.of_formula(formula, segment, output, format)
+        return self._bounds[key]
 
     def _formula_measured(self, formula: Written, found: Tensor) -> Ball:
         segment = self.place.formula_segment(self.claim)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,10 +23,6 @@ TORCH_DTYPE = {
     "bfloat16": torch.bfloat16,
 }
 CPU = torch.device("cpu")
-
-
-EXACT_ENTRIES: Final = 2**16
-"""A value of more entries than that is left out of ball arithmetic."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,15 +90,8 @@ class Place:
 
     @cached_property
     def exact_environment(self) -> Environment:
-        """The values that the check's dtype holds, as ball arithmetic takes them.
-
-        Those of more than `EXACT_ENTRIES` entries are left out.
-        """
-        return {
-            name: exactly(value)
-            for name, value in self.environment.items()
-            if not isinstance(value, Tensor) or value.numel() <= EXACT_ENTRIES
-        }
+        """The values that the check's dtype holds, as ball arithmetic takes them."""
+        return {name: exactly(value) for name, value in self.environment.items()}
 
     def exact_segment(self, claim: Claim) -> Segment:
         """From the claim's input to its output, in ball arithmetic."""

@@ -21,7 +21,7 @@ from gradcheck.rigorous.creation import CREATION
 from gradcheck.rigorous.elements import ONE, ZERO, Elements, as_array, as_value, boxed
 from gradcheck.rigorous.matrices import MATRICES
 from gradcheck.rigorous.moves import MOVES, Positions, positions_of
-from gradcheck.rigorous.numbers import Constant, each_exactly, plain, rational
+from gradcheck.rigorous.numbers import Constant, Omitted, each_exactly, plain, rational
 from gradcheck.rigorous.pointwise import POINTWISE
 from gradcheck.rigorous.products import PRODUCTS
 from gradcheck.rigorous.reductions import REDUCTIONS, SCANS
@@ -137,6 +137,8 @@ class BallMeaning:
         return self.move([source], positions_of([source])[0][at])
 
     def tensor(self, value: Any) -> Any:
+        if isinstance(value, Omitted):
+            raise OverBudgetError(f"{value.entries:,} entries are more than ball arithmetic takes")
         if isinstance(value, list):
             return self.call(WORDS["stack"], [value], {}) if value else np.empty(0, dtype=object)
         if isinstance(value, (bool, tuple, arb, arb_series, np.ndarray)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from flint import arb, ctx, fmpq
 
 from gradcheck.rigorous.pointwise import POINTWISE
 
+MOST_ENTRIES: Final = 2**18
 MOST_BITS: Final = 4096
 """Of a whole number that is kept exactly."""
 
@@ -33,11 +35,21 @@ class precision:  # noqa: N801
         ctx.prec, ctx.cap = self._kept
 
 
+@dataclass(frozen=True, slots=True)
+class Omitted:
+    """A value of too many entries, which ball arithmetic refuses when it is read."""
+
+    entries: int
+
+
 def exactly(value: Any) -> Any:
     """A tensor's numbers, each exactly what its dtype holds; others as they are.
 
-    A mask stays a mask. What has several results becomes a tuple.
+    A mask stays a mask. What has several results becomes a tuple, what has more than `MOST_ENTRIES`
+    is `Omitted`.
     """
+    if hasattr(value, "numel") and value.numel() > MOST_ENTRIES:
+        return Omitted(value.numel())
     if isinstance(value, tuple):
         return tuple(exactly(one) for one in value)
     if not hasattr(value, "tolist"):

@@ -122,6 +122,18 @@ def test_what_takes_too_long_is_left_to_monte_carlo_arithmetic(asked, monkeypatc
     assert answers.rounded_gradient().basis == "estimated"
 
 
+def test_what_would_take_that_too_long_too_is_known_by_its_distance_from_the_truth(
+    asked, monkeypatch
+):
+    monkeypatch.setattr(bounds, "MEASURED", 1)
+    answers, truths, claim = asked("log(1 + exp(x)) - x", "{x: [30.0, 1.0]}")
+    assert np.isinf(answers.gradient_bound(bounds.format_of(torch.float64)).radius).all()
+    assert np.isinf(answers.rounded_gradient().radius).all()
+    ball = answers.autograd(truths.exact(claim).ball())
+    assert ball.basis == "proven"
+    assert (ball.radius < 1e-15).all()
+
+
 def test_a_bound_that_is_too_wide_is_replaced_by_a_measurement(asked):
     logistic_map = "x"  # balls forget that it is the same x twice
     for _ in range(7):

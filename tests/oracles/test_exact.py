@@ -226,6 +226,18 @@ def test_directions_have_no_entry_near_zero_and_are_the_same_in_every_run(truths
         asked.exact(claim)
 
 
+def test_a_value_of_too_many_entries_is_declined_where_it_is_read(truths):
+    asked, (big, small) = truths("""
+        constants: {W: {shape: [300000], sample: normal}, c: 2}
+        inputs: {x: 0.5}
+        function: {y: c*x**2, z: sum(W)*y}
+        derivatives: {x: 0, dy/dx: 2*c*x}
+    """)
+    assert not asked.exact(small).proof(asked.exact_formula(small, small.formulas[0])).wrong.any()
+    with pytest.raises(DeclinedError, match="300,000 entries are more than ball arithmetic takes"):
+        asked.exact(big)
+
+
 def test_a_derivative_beyond_float64_is_declined(truths):
     asked, (claim,) = truths("function: exp(x)\ninputs: {x: 710.0}\nderivatives: {x: out}")
     with pytest.raises(DeclinedError, match="larger than any float64"):
