@@ -19,6 +19,8 @@ from gradcheck.verdict import Judgement, Verdict, excludes, worst_of
 Fields = dict[str, Any]
 """What a `Result` says beyond where it is."""
 
+TOO_SURE: Final = "the numeric oracle contradicts the proof: its bound is too small here"
+
 Digits = Mapping[str, tuple[float, float]]
 """At least and at most how many digits each answer keeps."""
 
@@ -54,6 +56,9 @@ def conclude(
     verdicts = {judgement.verdict, accuracy, *(one.verdict for one in published)}
     verdict = min(verdicts, key=WORST_FIRST.index)
     wrong = [one for one in published if one.verdict == "fail"]
+    difference: float | None = judgement.difference
+    if verdict == "fail" and inaccurate and not judgement.blame and not wrong:
+        difference, notes = None, ("it is right, but keeps fewer digits than are asked for", *notes)
     numeric = (others or {}).get("numeric")
     too_sure = ["numeric"] if numeric is not None and excludes(numeric, truth) else []
     blame = _blame(verdict, truth, [*judgement.blame, *inaccurate, *too_sure], wrong)
@@ -61,7 +66,7 @@ def conclude(
         line, formula = wrong[0].line, ""
     name = truth_name(truth)
     balls = {**answers, **(others or {}), name: truth}
-    worst, difference = judgement.worst_entry, judgement.difference
+    worst = judgement.worst_entry
     expected = next((one.ball for one in [*wrong, *published] if one.ball is not None), None)
     if expected is not None:
         balls["expected"] = expected
@@ -85,7 +90,7 @@ def conclude(
         "notes": (
             *truth.notes,
             *notes,
-            *("the numeric oracle is surer of itself than it should be" for _ in too_sure),
+            *([TOO_SURE] if too_sure else []),
             *(one.note for one in published if one.note),
             *_accuracy_notes(truth, answers, judgement.distances, digits, place),
             *advice(judgement.verdict, truth, answers, judgement, dtype, required),

@@ -87,8 +87,10 @@ def test_a_case_may_ask_for_digits(asked, verdict, check_one):
     """)
     assert (result.verdict, result.blame) == (verdict, "handwritten" if verdict == "fail" else "")
     if verdict == "fail":
-        assert result.notes[0].startswith("unstable: handwritten keeps 1")
-        assert "of 16.0 digits in float64 (15 are asked for), " in result.notes[0]
+        assert result.notes[0] == "it is right, but keeps fewer digits than are asked for"
+        assert result.notes[1].startswith("unstable: handwritten keeps 1")
+        assert "of 16.0 digits in float64 (15 are asked for), " in result.notes[1]
+        assert result.difference is None
 
 
 def test_digits_are_asked_for_where_the_dtype_holds_as_many(check):
@@ -147,4 +149,91 @@ def test_an_evaluation_far_beyond_its_rounding_is_a_failure(check_one, monkeypat
     assert result.verdict == "pass"
     assert result.notes == (
         "handwritten is further off than rounding explains, though less than ten times",
+    )
+
+
+# Hard points at which right formulas were once accused, or wrong ones passed
+
+RIGHT = [
+    ("tanh(x)", "45.0", "1 - tanh(x)**2"),
+    ("sigmoid(x)", "200.0", "out*(1 - out)"),
+    ("sigmoid(x)", "-89.3", "sigmoid(x)*(1 - sigmoid(x))"),
+    ("silu(x)", "[-89.3]", "sigmoid(x)*(1 + x*sigmoid(-x))"),
+    ("logsigmoid(x)", "720.0", "sigmoid(-x)"),
+    ("softplus(x)", "-89.3", "sigmoid(x)"),
+    ("gelu(x)", "[" + "-12.0, " * 7 + "-12.0]", "0.5*erfc(-x/sqrt(2)) + x*exp(-x**2/2)/sqrt(2*pi)"),
+    ("norm(x)", "[1e-30, 2e-30]", "x/norm(x)"),
+    ("x**2.0", "-1.5", "2*x"),
+    ("x**3.0", "0.0", "3*x**2"),
+    ("prod(x)", "[1.0, 0.0, 0.5]", "[0, 0.5, 0]"),
+    ("cumprod(x, 0)", "[2.0, 0.0, 0.5]", "[[1, 0, 0], [0, 2, 0], [0, 1, 0]]"),
+    ("lgamma(x)", "-2.5", "digamma(x)"),
+    ("logsumexp(x, 0)", "[60000.0, 1.0]", "softmax(x, 0)"),
+]
+
+
+@pytest.mark.parametrize(("function", "x", "formula"), RIGHT)
+def test_a_right_formula_at_a_hard_point_passes_in_every_dtype(function, x, formula, check):
+    results = check(
+        f'function: "{function}"\ninputs: {{x: {x}}}\nderivatives: {{x: "{formula}"}}\n{DTYPES}'
+    )
+    expected = {"norm(x)": {"float16": "inconclusive"}}.get(function, {})  # x is 0 there
+    for result in results:
+        assert result.verdict == expected.get(result.dtype, "pass"), result
+
+
+@pytest.mark.parametrize(
+    ("function", "x", "formula"),
+    [
+        ("sum(tanh(x))", "[0.5, 50.0]", "(1 - tanh(x)**2)*[1, 2]"),
+        ("sum(sigmoid(x))", "[0.5, 95.0]", "sigmoid(x)*(1 - sigmoid(x))*[1, -5]"),
+        ("sum(cumsum(x, 0)**2)", "{shape: [3000], sample: normal}", "2*x*1.000000000001"),
+    ],
+)
+def test_an_entry_however_small_is_not_passed_over(function, x, formula, check_one):
+    result = check_one(
+        f'function: "{function}"\ninputs: {{x: {x}}}\nderivatives: {{x: "{formula}"}}'
+    )
+    assert (result.verdict, result.blame, result.truth) == ("fail", "handwritten", "exact")
+
+
+@pytest.mark.parametrize(
+    ("function", "x", "formula"),
+    [
+        ("var(x)", "[1.0]", "zeros(1)"),
+        ("(x - x)*log(c)", "1.0", "0"),
+        ("prod([x - x, log(c)])", "1.0", "0"),
+        ("x + log(c)", "1.0", "1"),
+        ("xlogy(x - x, c)", "1.0", "0"),
+    ],
+)
+def test_a_function_without_a_value_has_no_proven_derivative(function, x, formula, check_one):
+    result = check_one(f"""
+        function: "{function}"
+        inputs: {{x: {x}}}
+        constants: {{c: -1.0}}
+        derivatives: {{x: "{formula}"}}
+    """)
+    assert result.verdict != "pass"
+    assert result.truth != "exact"
+
+
+@pytest.mark.parametrize(
+    "formula", ["2*x*(1 + 7*floor(sin(x)**2 + cos(x)**2))", "where(sqrt(x)**2 == x, 77, 2*x)"]
+)
+def test_a_formula_that_is_right_by_a_rounding_does_not_pass(formula, check_one):
+    text = 'function: x**2\ninputs: {{x: 3.0}}\nderivatives: {{x: "{}"}}'
+    assert check_one(text.format(formula)).verdict != "pass"
+
+
+def test_what_is_too_long_for_every_oracle_is_said_at_once(check_one):
+    result = check_one("""
+        function: sum(outer(x, x)**2)
+        inputs: {x: {shape: [2000], sample: normal}}
+        derivatives: {x: 4*x*sum(x**2)}
+    """)
+    assert result.verdict == "inconclusive"
+    assert result.notes == (
+        "this takes more operations than ball arithmetic is given, in `outer(x, x)`, and numeric "
+        "differentiation by 2,000 entries too",
     )

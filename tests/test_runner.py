@@ -6,6 +6,7 @@ import pytest
 
 from gradcheck.ball import Ball
 from gradcheck.casefile.load import load
+from gradcheck.conclusion import TOO_SURE
 from gradcheck.oracles import numeric
 from gradcheck.rigorous.pointwise import POINTWISE
 from gradcheck.runner import jobs, run
@@ -800,5 +801,5 @@ def test_a_numeric_oracle_that_is_too_sure_is_blamed_too(check_one, monkeypatch)
     text = "function: sin(x)\ninputs: {{x: 0.7}}\nderivatives: {{x: {}}}"
     result = check_one(text.format("2*cos(x)"))
     assert (result.verdict, result.blame) == ("fail", "handwritten,numeric")
-    assert result.notes == ("the numeric oracle is surer of itself than it should be",)
+    assert result.notes == (TOO_SURE,)
     assert check_one(text.format("cos(x)")).verdict == "pass"

@@ -129,7 +129,7 @@ def _resolution(value: Any) -> int | Decimal:
 
 def _digits(value: Any) -> int | Decimal:
     if not (_is_number(value) and _is_finite(value) and 0 < value <= MOST_DIGITS):
-        _expect(f"a number above 0 and at most {MOST_DIGITS}, float64 has no more digits")
+        _expect(f"a number above 0 and at most {MOST_DIGITS}")
     return value  # type: ignore[no-any-return]
 
 

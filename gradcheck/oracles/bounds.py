@@ -19,8 +19,7 @@ from gradcheck.claims import Shape, Written
 from gradcheck.errors import EvaluationError
 from gradcheck.functions import Segment
 from gradcheck.rigorous.elements import NAN, ONE, ZERO, Elements, as_array
-from gradcheck.rigorous.meaning import OverBudgetError
-from gradcheck.rigorous.numbers import precision
+from gradcheck.rigorous.numbers import OverBudgetError, precision
 from gradcheck.rigorous.rounded import Format, Rounded
 from gradcheck.rigorous.sweep import Recording
 
@@ -56,7 +55,7 @@ def format_of(dtype: torch.dtype) -> Format:
     return Format(bits, arb(information.max), arb(information.smallest_normal))
 
 
-EXTENDED: Final = Format(256, arb(2) ** 2**20, arb(2) ** -(2**20))
+EXTENDED: Final = Format(2048, arb(2) ** 2**20, arb(2) ** -(2**20))
 """Nearly no rounding and no limits: what is not finite even so is no fault of a dtype."""
 
 
@@ -85,7 +84,7 @@ def of_gradient(segment: Segment, output: Shape, format: Format) -> Bound | None
         end = recording.counted(segment.value(value, recording))
         whole = as_array(end)
         if recording.entries * whole.size > MEASURED:
-            meaning.is_unseen = True  # nobody measures it either
+            meaning.overflowed = True  # nobody looks, neither here nor by measuring
             return np.full(shape, NAN)
         if recording.entries * whole.size > SWEEPS:
             raise OverBudgetError

@@ -18,17 +18,17 @@ from gradcheck.ball import Array, Ball
 from gradcheck.claims import Shape, Written
 from gradcheck.errors import EvaluationError
 from gradcheck.functions import Environment, Function, Segment
-from gradcheck.rigorous.elements import ZERO, Elements, as_array, is_series
-from gradcheck.rigorous.meaning import BUDGET, BallMeaning, OverBudgetError
-from gradcheck.rigorous.numbers import precision
+from gradcheck.rigorous.elements import NAN, ZERO, Elements, as_array, is_series
+from gradcheck.rigorous.meaning import BUDGET, BallMeaning
+from gradcheck.rigorous.numbers import OverBudgetError, precision
 from gradcheck.verdict import Proof
 
 PRECISIONS: Final = (128, 256, 512, 1024, 2048)
 """Bits, one after the other until the result is sharp."""
 SHARP: Final = 64
-"""Bits to which an entry is known then: more than any dtype has, …"""
-ZERO_BITS: Final = 96
-"""… or so many bits below the largest entry, where it is 0 or next to nothing."""
+"""Bits to which an entry is known then: more than any dtype has."""
+ZERO_BITS: Final = 960
+"""What is still not, but known to be so many bits below the largest entry, is taken for 0."""
 
 
 JACOBIAN_BUDGET: Final = 2**20
@@ -43,6 +43,10 @@ Scale = Callable[[], float]
 
 class DeclinedError(Exception):
     """The exact oracle cannot tell; the message says why."""
+
+
+class TooLongError(DeclinedError):
+    """One evaluation takes too long."""
 
 
 class TooManyColumnsError(DeclinedError):
@@ -188,7 +192,7 @@ def _sharpened(evaluate: Callable[[], Elements], scale: Scale) -> Enclosure:
         except EvaluationError as error:
             reason = str(error)
             if isinstance(error.__cause__, OverBudgetError):
-                break
+                raise TooLongError(reason) from error
             continue
         if _are_sharp(entries, scale):
             if any(abs(entry) > _LARGEST for entry in entries.flat):
@@ -249,5 +253,5 @@ def _one(result: Any) -> Elements:
 def _slope(entry: Any) -> arb:
     """The coefficient of t; a constant has 0, if it exists."""
     if is_series(entry):
-        return entry[1]  # type: ignore[no-any-return]
+        return entry[1] if entry[0].is_finite() else NAN
     return ZERO if isinstance(entry, bool) or entry.is_finite() else entry

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -99,7 +100,12 @@ def _digits(results: tuple[Result, ...]) -> Iterator[Text]:
             rows.setdefault(key, {})[result.dtype] = f"{kept:.1f}"
     if not rows:
         return
-    labels = {key: f"{key[0]}  {key[2]}" for key in rows}
+    several = Counter((quantity, name) for quantity, _, name in rows)
+    labels = {
+        (quantity, formula, name): f"{quantity}  {name}"
+        + (f"  {formula}" if several[quantity, name] > 1 else "")
+        for quantity, formula, name in rows
+    }
     width = max(map(len, labels.values()))
     yield Text("digits kept".ljust(width + 2) + "".join(f"  {d:>8}" for d in dtypes), "bold")
     for key, cells in rows.items():

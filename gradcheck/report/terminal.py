@@ -134,7 +134,7 @@ def blame_sentence(result: Result) -> str:
         sentence += f", off by {_percent(result.difference)} of the largest entry"
     first = result.entries[0].answers if result.entries else {}
     right = [name for name in ("handwritten", "autograd") if name in first and name not in names]
-    if right:
+    if right and result.difference is not None:
         sentence += f"; {' and '.join(right)} agree{'s' * (len(right) == 1)} with the truth"
     return sentence
 

@@ -12,7 +12,7 @@ from flint import arb, fmpq
 from gradcheck.rigorous.arguments import whole
 from gradcheck.rigorous.elements import ONE, ZERO, Elements, as_value
 from gradcheck.rigorous.matrices import identity
-from gradcheck.rigorous.numbers import each_exactly
+from gradcheck.rigorous.numbers import MOST_ENTRIES, OverBudgetError, each_exactly
 
 
 def _sizes(size: tuple[Any, ...]) -> tuple[int, ...]:
@@ -23,6 +23,8 @@ def _arange(start: Any, end: Any = None, step: Any = fmpq(1)) -> Elements:  # no
     if end is None:
         start, end = fmpq(0), start
     count = max(0, math.ceil(float(_float(end - start) / _float(step))))
+    if count > MOST_ENTRIES:
+        raise OverBudgetError(f"{count:,} entries are more than ball arithmetic takes")
     return np.array([arb(start) + n * arb(step) for n in range(count)] or [], dtype=object)
 
 

@@ -82,6 +82,14 @@ def is_true(condition: Any) -> bool:
     return condition if isinstance(condition, bool) else compared(condition, ZERO) != 0
 
 
+def multiplied(a: Element, b: Element) -> Element:
+    """a · b: a series that is 0 is not 0 times NaN or infinity, for which flint takes it."""
+    product = a * b
+    if is_series(product) and product.length() == 0 and not (is_finite(a) and is_finite(b)):
+        return NAN
+    return product
+
+
 def divided(a: Element, b: Element) -> Element:
     """a / b, NaN where that is no series of order 1."""
     try:
@@ -89,7 +97,16 @@ def divided(a: Element, b: Element) -> Element:
     except (ValueError, ZeroDivisionError):
         return NAN
     # x/x at 0 is a series that ends before its slope.
-    return NAN if is_series(ratio) and ratio.prec < 2 else ratio
+    if is_series(ratio) and (ratio.prec < 2 or not (is_finite(a) and is_finite(b))):
+        return NAN
+    return ratio
+
+
+def is_finite(x: Element) -> bool:
+    """Whether it has a value, and a slope where it depends on the variable."""
+    if is_series(x):
+        return bool(x[0].is_finite() and x[1].is_finite())
+    return not isinstance(x, arb) or bool(x.is_finite())
 
 
 def as_value(result: Any) -> Any:

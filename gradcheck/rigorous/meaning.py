@@ -21,7 +21,14 @@ from gradcheck.rigorous.creation import CREATION
 from gradcheck.rigorous.elements import ONE, ZERO, Elements, as_array, as_value, boxed
 from gradcheck.rigorous.matrices import MATRICES
 from gradcheck.rigorous.moves import MOVES, Positions, positions_of
-from gradcheck.rigorous.numbers import Constant, Omitted, each_exactly, plain, rational
+from gradcheck.rigorous.numbers import (
+    Constant,
+    Omitted,
+    OverBudgetError,
+    each_exactly,
+    plain,
+    rational,
+)
 from gradcheck.rigorous.pointwise import POINTWISE
 from gradcheck.rigorous.products import PRODUCTS
 from gradcheck.rigorous.reductions import REDUCTIONS, SCANS
@@ -31,10 +38,6 @@ BUDGET: Final = 2**21
 
 _ELEMENTS: Final = frozenset({arb, arb_series})
 _ARITHMETIC: Final = frozenset(word.name for word in ARITHMETIC)
-
-
-class OverBudgetError(ArithmeticError):
-    """More operations than an evaluation may take."""
 
 
 class BallMeaning:
@@ -101,8 +104,8 @@ class BallMeaning:
 
     def scan(self, word: Word, x: Elements, dim: int) -> Any:
         """A word that works along one dimension."""
-        self.spend(x.size * (x.shape[dim] if word.name == "cumsum" else 1))
-        return SCANS[word.name](self.total, x, dim)
+        self.spend(x.size)
+        return SCANS[word.name](self.running if word.name == "cumsum" else self.total, x, dim)
 
     def matrix(self, word: Word, *matrices: Elements) -> Any:
         """Linear algebra on square matrices, the last two dimensions."""
@@ -120,6 +123,11 @@ class BallMeaning:
         if rows.size == 0:
             return np.full(len(rows), ZERO)
         sums: Elements = np.add.reduce(rows, axis=-1)
+        return sums
+
+    def running(self, rows: Elements) -> Elements:
+        """The sums up to each entry of rows, (rows, entries) → (rows, entries)."""
+        sums: Elements = np.add.accumulate(rows, axis=-1)
         return sums
 
     def spend(self, operations: int) -> None:
@@ -179,7 +187,9 @@ class BallMeaning:
             return self._of_matrices(word, *values)
         if name in PRODUCTS:
             return PRODUCTS[name](self._named, *values, **settings)
-        return CREATION[name](*values, **settings)
+        made = CREATION[name](*values, **settings)
+        self.spend(as_array(made).size)
+        return made
 
     def _named(self, name: str, *arguments: Any, **keywords: Any) -> Any:
         return self.call(WORDS[name], arguments, keywords)

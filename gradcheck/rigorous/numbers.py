@@ -19,6 +19,10 @@ MOST_BITS: Final = 4096
 """Of a whole number that is kept exactly."""
 
 
+class OverBudgetError(ArithmeticError):
+    """More operations than an evaluation may take."""
+
+
 class precision:  # noqa: N801
     """Ball arithmetic with so many bits, series of order 1, in a `with`; then all is as it was."""
 

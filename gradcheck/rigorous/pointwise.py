@@ -20,6 +20,7 @@ from gradcheck.rigorous.elements import (
     divided,
     is_series,
     is_true,
+    multiplied,
     sign,
 )
 from gradcheck.rigorous.gamma import lgamma, polygamma
@@ -166,7 +167,7 @@ def _digamma(x: Element) -> Element:
 
 
 def _xlogy(x: Element, y: Element) -> Element:
-    return ZERO if not is_series(x) and x == 0 else x * y.log()
+    return ZERO if not is_series(x) and x == 0 else multiplied(x, y.log())
 
 
 def _hypot(x: Element, y: Element) -> Element:
@@ -201,7 +202,7 @@ def _method(name: str) -> Callable[[Element], Element]:
 POINTWISE: Final[Mapping[str, Callable[..., Any]]] = {
     "add": operator.add,
     "sub": operator.sub,
-    "mul": operator.mul,
+    "mul": multiplied,
     "div": divided,
     "floor_divide": _floor_divide,
     "remainder": _remainder,
@@ -258,6 +259,6 @@ POINTWISE: Final[Mapping[str, Callable[..., Any]]] = {
 
 def lifted(name: str) -> Callable[..., Elements]:
     """A pointwise word of one or two arguments for arrays of elements."""
-    count = 2 if name in ("pow", "div") else 1
+    count = 2 if name in ("pow", "div", "mul") else 1
     function: Callable[..., Elements] = np.frompyfunc(POINTWISE[name], count, 1)
     return function

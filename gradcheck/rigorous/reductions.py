@@ -1,6 +1,7 @@
 """Words that take many entries together: over dimensions, which keep size 1, or along one.
 
-Each works on rows, (rows, entries); `total` sums them, as the arithmetic at hand does.
+Each works on rows, (rows, entries); `total` sums them, as the arithmetic at hand does, or for
+`cumsum` makes the sums up to each entry.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ _sqrt = lifted("sqrt")
 _abs = lifted("abs")
 _power = lifted("pow")
 _divide = lifted("div")
+_multiply: Any = lifted("mul")
 _maximum: Any = np.frompyfunc(POINTWISE["maximum"], 2, 1)
 _minimum: Any = np.frompyfunc(POINTWISE["minimum"], 2, 1)
 
@@ -53,11 +55,13 @@ def _mean(total: Total, x: Elements) -> Elements:
 def _variance(total: Total, x: Elements, correction: Any = ONE) -> Elements:
     centred = x - _mean(total, x)[:, None]
     left = arb(x.shape[-1]) - correction
-    return _divide(total(centred * centred), left if left > 0 else NAN)
+    if not left > 0:
+        return np.full(len(x), NAN)
+    return _divide(total(centred * centred), left)
 
 
 def _prod(total: Total, x: Elements) -> Elements:
-    product: Elements = np.multiply.reduce(x, axis=-1, initial=ONE)
+    product: Elements = _multiply.reduce(x, axis=-1, initial=ONE)
     return product
 
 
@@ -122,14 +126,9 @@ def _log_softmax(total: Total, x: Elements) -> Elements:
     return shifted - _log(total(_exp(shifted)))[:, None]
 
 
-def _cumsum(total: Total, x: Elements) -> Elements:
-    sums = [total(x[:, : n + 1]) for n in range(x.shape[-1])]
-    return np.stack(sums, axis=-1) if sums else x
-
-
 SCANS: Final[Mapping[str, Callable[..., Elements]]] = {
     "softmax": _along(_softmax),
     "log_softmax": _along(_log_softmax),
-    "cumsum": _along(_cumsum),
-    "cumprod": _along(lambda total, x: np.multiply.accumulate(x, axis=-1)),
+    "cumsum": _along(lambda running, x: running(x)),
+    "cumprod": _along(lambda total, x: _multiply.accumulate(x, axis=-1, dtype=object)),
 }

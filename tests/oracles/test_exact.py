@@ -60,9 +60,8 @@ def test_precision_rises_until_the_derivative_is_sharp():
 
 def test_a_derivative_that_is_zero_is_known_beside_its_scale():
     found = exact.jacobian(at("sin(x)**2 + cos(x)**2", 0.7), lambda: 1.0)
-    assert found.bits == 128
-    assert float(found.ball().radius) < 1e-35
-    assert float(found.ball().midpoint) == pytest.approx(0, abs=1e-35)
+    assert float(found.ball().radius) < 1e-280
+    assert float(found.ball().midpoint) == pytest.approx(0, abs=1e-280)
 
 
 def test_a_small_entry_beside_a_large_one_is_sharp_too():

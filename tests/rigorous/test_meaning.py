@@ -13,8 +13,8 @@ from gradcheck.errors import EvaluationError
 from gradcheck.language.parser import parse
 from gradcheck.language.vocabulary import WORDS
 from gradcheck.rigorous.elements import UndecidedError
-from gradcheck.rigorous.meaning import BallMeaning, OverBudgetError
-from gradcheck.rigorous.numbers import exactly, precision
+from gradcheck.rigorous.meaning import BallMeaning
+from gradcheck.rigorous.numbers import OverBudgetError, exactly, precision
 from gradcheck.torch_meaning import TorchMeaning
 
 SCOPE = {name: exactly(torch.from_numpy(value)) for name, value in VALUES.items()}
