@@ -21,6 +21,9 @@ FEW: Final = 8
 """Half units in the last place: an answer that near to a proven truth needs no other radius."""
 
 
+SMALL: Final = 256
+"""Entries of a Jacobian."""
+
 Along = Callable[[Ball], Ball]
 """How a Jacobian is looked at: entry by entry, or along some directions."""
 
@@ -173,10 +176,16 @@ class Answers:
             self._bounds[key] = bounds.of_gradient(segment, output, format)
         return self._bounds[key]
 
+    @property
+    def _samples(self) -> int:
+        """A draw in three moves nothing: few entries need many, to be moved at least once."""
+        is_small = self.output.numel() * self.value.numel() <= SMALL
+        return 3 * rounding.SAMPLES if is_small else rounding.SAMPLES
+
     @cached_property
     def _gradient_measured(self) -> Ball:
         disturb = rounding.repeated(lambda: self.gradient_at(self.value), self.gradient)
-        return rounding.measure(disturb, self.value.dtype)
+        return rounding.measure(disturb, self.value.dtype, self._samples)
 
     def formula_bound(self, formula: Written, format: Format) -> Bound | None:
         """What rounding in this format may do to the formula; None: it takes too long."""
@@ -195,6 +204,6 @@ class Answers:
                 meaning = Disturbed(noise, count, self.value.dtype, self.place.device)
                 return handwritten.slopes(formula, segment, self.value.expand(count), meaning)
 
-            return rounding.measure(disturb, self.value.dtype, rounding.BESIDE)
+            return rounding.measure(disturb, self.value.dtype, self._samples)
         again = rounding.repeated(lambda: self.evaluate(formula), found)
-        return rounding.measure(again, self.value.dtype)
+        return rounding.measure(again, self.value.dtype, self._samples)
