@@ -11,13 +11,14 @@ from gradcheck.casefile.case import Case, DType, Point
 from gradcheck.conclusion import Fields
 from gradcheck.errors import EvaluationError
 from gradcheck.gradients import Gradients
-from gradcheck.judging import judge_claim, judge_value
+from gradcheck.judging import judge_claim
 from gradcheck.passes import GRAD
 from gradcheck.place import Place
 from gradcheck.published import applies
 from gradcheck.results import Result
 from gradcheck.torch_state import checking
 from gradcheck.truths import Truths
+from gradcheck.values import judge_value
 
 
 @dataclass(frozen=True, slots=True)
