@@ -52,10 +52,10 @@ class TorchMeaning:
             return function
         if not keywords and _is_operand_like(word) and self._are_small(arguments):
             return function(*arguments)
-        positional = _positional(word, len(arguments))
+        positional = word.positional(len(arguments))
         values = [self._value(*pair) for pair in zip(positional, arguments, strict=True)]
         named = {
-            name: self._value(_parameters(word)[name], value)
+            name: self._value(word.named[name], value)
             for name, value in keywords.items()
             if value is not None
         }
@@ -179,19 +179,6 @@ def _is_operand_like(word: Word) -> bool:
     if word.name == "detach":
         return False
     return word.name in BROADCASTING and (kinds == {"operand"} or len(word.parameters) == 1)
-
-
-@functools.cache
-def _parameters(word: Word) -> Mapping[str, Parameter]:
-    return {parameter.name: parameter for parameter in word.parameters}
-
-
-@functools.cache
-def _positional(word: Word, count: int) -> tuple[Parameter, ...]:
-    """The parameters that `count` arguments by position belong to."""
-    values = [p for p in word.parameters if p.is_value and not p.optional and not p.variadic]
-    repeated = [p for p in word.parameters if p.variadic]
-    return (*values, *repeated * (count - len(values)))
 
 
 def _held(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -68,6 +69,18 @@ class Word:
         if not self.signature:
             return ()
         return tuple(_parameter(text) for text in self.signature.split(", "))
+
+    @cached_property
+    def named(self) -> Mapping[str, Parameter]:
+        """The parameters by name."""
+        return {parameter.name: parameter for parameter in self.parameters}
+
+    @functools.cache  # noqa: B019 - words live as long as the process
+    def positional(self, count: int) -> tuple[Parameter, ...]:
+        """The parameters that `count` arguments by position belong to."""
+        values = [p for p in self.parameters if p.is_value and not p.optional and not p.variadic]
+        repeated = [p for p in self.parameters if p.variadic]
+        return (*values, *repeated * (count - len(values)))
 
     @property
     def usage(self) -> str:

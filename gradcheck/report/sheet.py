@@ -11,7 +11,7 @@ from rich.text import Text
 
 from gradcheck.explain import Explanation, Value
 from gradcheck.report.number_line import number_line
-from gradcheck.report.terminal import ORDER, STYLE, blame_sentence
+from gradcheck.report.terminal import ORDER, STYLE, answer_text, blame_sentence
 from gradcheck.results import Answer, Result
 
 _FEW: Final = 12
@@ -76,18 +76,11 @@ def _quantity(result: Result) -> Iterator[Text]:
 
 def _balls(answers: Mapping[str, Answer], truth: str) -> Iterator[Text]:
     """Each answer to all its digits, and beside it its ball on the number line."""
-    cells = {name: _answer(answer) for name, answer in answers.items()}
+    cells = {name: answer_text(answer, 17) for name, answer in answers.items()}
     width = max(map(len, cells.values()))
     names = max(map(len, cells))
     for name, line in number_line(answers, truth if truth in answers else next(iter(answers))):
         yield Text(f"  {name.ljust(names)}  {cells.get(name, '').ljust(width)}  |{line}")
-
-
-def _answer(answer: Answer) -> str:
-    if np.isinf(answer.radius):
-        return "cannot tell"
-    radius = f"{answer.radius:.1e}" if answer.radius else "0"
-    return f"{answer.value:.17g} ± {radius}"
 
 
 def _digits(results: tuple[Result, ...]) -> Iterator[Text]:

@@ -171,7 +171,7 @@ def _row(entry: EntryAnswers, names: Sequence[str]) -> list[str]:
     """What each says of one entry, to so many digits that answers which differ look different."""
     answers = [entry.answers[name] for name in names]
     for digits in (12, 17):
-        row = [_answer(answer, digits) for answer in answers]
+        row = [answer_text(answer, digits) for answer in answers]
         if not any(_look_alike(*pair, digits) for pair in combinations(answers, 2)):
             break
     return [entry.label, *row]
@@ -184,7 +184,8 @@ def _look_alike(a: Answer, b: Answer, digits: int) -> bool:
     return f"{a.value:.{digits}g}" == f"{b.value:.{digits}g}"
 
 
-def _answer(answer: Answer, digits: int) -> str:
+def answer_text(answer: Answer, digits: int) -> str:
+    """`value ± radius`."""
     if math.isinf(answer.radius):
         return "cannot tell"
     radius = f"{answer.radius:.1e}" if answer.radius else "0"

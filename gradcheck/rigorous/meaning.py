@@ -63,9 +63,12 @@ class BallMeaning:
                 if kinds & _ELEMENTS:
                     return self.single(word, arguments)
                 return self.plain(word, arguments)
-        counted = [self._argument(*pair) for pair in zip(plan.positional, arguments, strict=True)]
+        counted = [
+            self._argument(*pair)
+            for pair in zip(word.positional(len(arguments)), arguments, strict=True)
+        ]
         named = {
-            name: self._argument(plan.parameters[name], value)
+            name: self._argument(word.named[name], value)
             for name, value in keywords.items()
             if value is not None
         }
@@ -160,15 +163,15 @@ class BallMeaning:
 
     def _other(self, word: Word, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
         """A word that is not pointwise."""
-        name, plan = word.name, _plan(word)
+        name = word.name
         if word.signature is None:
             return Constant(arb.pi() if name == "pi" else arb.const_e())
         values = [
             self._argument(*pair)
-            for pair in zip(plan.matching(len(arguments)), arguments, strict=True)
+            for pair in zip(word.positional(len(arguments)), arguments, strict=True)
         ]
         settings = {
-            key: self._argument(plan.parameters[key], value)
+            key: self._argument(word.named[key], value)
             for key, value in keywords.items()
             if value is not None
         }
@@ -257,28 +260,19 @@ class _Plan(NamedTuple):
     pointwise: Callable[..., Any] | None
     is_simple: bool
     is_arithmetic: bool
-    positional: tuple[Parameter, ...]
-    parameters: Mapping[str, Parameter]
-
-    def matching(self, count: int) -> tuple[Parameter, ...]:
-        """The parameters that `count` arguments by position belong to."""
-        repeated = [p for p in self.parameters.values() if p.variadic]
-        return (*self.positional, *repeated * (count - len(self.positional)))
 
 
 @functools.cache
 def _plan(word: Word) -> _Plan:
-    parameters = word.parameters
-    values = tuple(p for p in parameters if p.is_value and not p.optional and not p.variadic)
+    values = word.positional(0)
     is_simple = all(p.kind in ("tensor", "operand") for p in values)
     is_arithmetic = word.name in _ARITHMETIC and all(p.kind == "operand" for p in values)
-    named = {p.name: p for p in parameters}
-    return _Plan(POINTWISE.get(word.name), is_simple, is_arithmetic, values, named)
+    return _Plan(POINTWISE.get(word.name), is_simple, is_arithmetic)
 
 
 @functools.cache
 def _lifted(word: Word) -> Any:
-    return np.frompyfunc(POINTWISE[word.name], len(_plan(word).positional), 1)
+    return np.frompyfunc(POINTWISE[word.name], len(word.positional(0)), 1)
 
 
 _SINGLE: Final = _ELEMENTS | {int, fmpq, Constant}

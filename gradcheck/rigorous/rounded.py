@@ -38,8 +38,6 @@ ROUNDED_ONCE: Final = frozenset(
     | {"logical_and", "logical_or", "logical_not"}
 )
 """Pointwise words whose result in torch is the exact one, rounded; others are two units off."""
-UNSEEN: Final = frozenset(LOSSES)
-"""Words inside of which torch loses digits, where a measurement cannot see it."""
 PYTHON_BITS: Final = 53
 """Of a float in Python, which torch takes plain numbers for."""
 
@@ -69,7 +67,7 @@ class Rounded(BallMeaning):
 
     `overflowed` tells whether any result may have been larger than the format holds, `underflowed`
     whether one was smaller than its normal numbers: it is then off by a subnormal number.
-    `is_unseen` tells whether there was one of the `UNSEEN` words.
+    `is_unseen` tells whether a word of `LOSSES` was there: no measurement sees what is lost inside.
     """
 
     def __init__(self, format: Format, budget: int = BUDGET) -> None:
@@ -139,7 +137,7 @@ class Rounded(BallMeaning):
 
     def _as_torch(self, word: Word, result: Any) -> Any:
         """The result of a word in which torch may lose more than a rounding."""
-        self.is_unseen = self.is_unseen or word.name in UNSEEN
+        self.is_unseen = self.is_unseen or word.name in LOSSES
         if word.name in ROUNDED_ONCE:
             return result
         size = abs(result)
@@ -171,7 +169,7 @@ class Rounded(BallMeaning):
             # Underflow, or a word that is 0 where its result is no normal number.
             below: arb = entry + self._underflow + _around_zero(size)
             return below
-        self.overflowed = self.overflowed or entry.is_finite() or not entry.is_nan()
+        self.overflowed = self.overflowed or not entry.is_nan()
         return entry
 
 

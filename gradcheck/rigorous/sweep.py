@@ -99,7 +99,7 @@ class Recording(Rounded):
     ) -> Any:
         if not word.derivative:
             return result
-        positional = (p.name for p in word.parameters if p.is_value and not p.optional)
+        positional = (parameter.name for parameter in word.positional(len(arguments)))
         named = {**dict(zip(positional, arguments, strict=True)), **keywords}
         texts = {name: text != "none" for name, text in keywords.items() if isinstance(text, str)}
         scope = {**_defaults(word), **named, **texts}
