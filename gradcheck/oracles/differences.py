@@ -7,7 +7,6 @@ A step of 0 marks a level that an input does not use; it and values that are not
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
@@ -21,18 +20,12 @@ Flags = NDArray[np.bool_]
 NOISE_LEVELS: Final = 4
 """The finest levels, where any curvature is far below the noise."""
 
-_EPSILON: Final = float(np.finfo(np.float64).eps)
+EPSILON: Final = float(np.finfo(np.float64).eps)
 SMALLEST: Final = math.ulp(0.0)
 """What a value that underflows is off by, at least."""
-_QUICK: Final = np.array([*range(2, 18, 2), 44, 46, 47, 48])[:, None]
-_FULL: Final = np.array([*range(0, 50, 2), 49, 50, 52])[:, None]
 _UNEVEN: Final = np.array([1.375, 0.90625, 1.15625, 0.84375])[:, None]
 """Factors of the finest steps: at powers of two alone every level may round f the same way."""
-_TINY: Final = 2.0**-26  # an |x| below it is hardly the scale of f
 _MOST_CLIMBS: Final = 32
-_TINY_EXPONENT: Final = -25  # of its frexp
-_FAR: Final = 1000  # an exponent that far below the largest: nothing near overflows
-_FEW: Final = 64  # inputs
 _CLOSE: Final = 2.0**-10  # of the scale: wider steps see the function's own oscillations
 _ROUNDING: Final = 2.0**-24
 """A deviation below this part of |f| is taken for rounding, if it behaves like that."""
@@ -41,55 +34,36 @@ _ABRUPT: Final = 2.0**-8
 """A fall from one level to the next that is too steep for a smooth function, whose is 2⁻⁴."""
 
 
-def ladder(x: Array, effort: Effort) -> tuple[Array, Array]:
+@np.errstate(over="ignore")
+def ladder(x: Array, bits: int = 53) -> tuple[Array, Array]:
     """Steps for the inputs `x` (n,) in powers of two, as (levels, n); 0 where there is none.
 
     They start at the scale s = 4·2^⌊log₂|x|⌋ (4 at x = 0), (n,), which comes second, and fall by 4
-    a level: "quick" takes eight and four tiny ones; "full" goes down to 4 ulp of x and, for |x| <
-    1, climbs from s up to 4, since x itself may be the wrong scale. At a tiny x that is too likely
-    for "quick" to leave it out.
+    a level down to 4 ulp of an x of so many bits. For |x| < 1 they climb from s up to 4, since x
+    itself may be the wrong scale.
     """
-    if effort == "quick" and 0 < len(x) <= _FEW:
-        exponents = [math.frexp(value)[1] if value else 1 for value in x.tolist()]
-        if all(_TINY_EXPONENT < exponent < _FAR for exponent in exponents):
-            return _kept(tuple(exponents))
-    return _ladder(x, effort)
-
-
-@lru_cache(maxsize=256)
-def _kept(exponents: tuple[int, ...]) -> tuple[Array, Array]:
-    """The quick ladder of inputs with these exponents, for the next inputs like them."""
-    steps, scale = _ladder(np.ldexp(0.5, exponents), "quick")
-    steps.setflags(write=False)
-    scale.setflags(write=False)
-    return steps, scale
-
-
-@np.errstate(over="ignore")
-def _ladder(x: Array, effort: Effort) -> tuple[Array, Array]:
-    binade = _binade(x)
-    quick = effort == "quick" and not ((x != 0) & (np.abs(x) < _TINY)).any()
-    exponents = binade + 2 - (_QUICK if quick else _FULL)
-    if not quick:
-        exponents = np.vstack([_climb(binade), exponents])
+    own = binade(x)
+    falling = np.array([*range(0, bits - 4, 2), bits - 4, bits - 3, bits - 1])[:, None]
+    exponents = np.vstack([_climb(own), own + 2 - falling])
     steps = np.ldexp(1.0, np.minimum(exponents, 1023))
     steps[-NOISE_LEVELS:] *= _UNEVEN
     # The difference of two points must not overflow.
     usable = (exponents <= 1020) & np.isfinite(x + steps) & np.isfinite(x - steps)
-    return np.where(usable, steps, 0.0), np.ldexp(4.0, binade)
+    return np.where(usable, steps, 0.0), np.ldexp(4.0, own)
 
 
-def _binade(x: Array) -> NDArray[np.int64]:
+def binade(x: Array) -> NDArray[np.int64]:
+    """⌊log₂|x|⌋, 0 at 0."""
     return np.where(x == 0, 0, np.frexp(x)[1] - 1)
 
 
-def _climb(binade: NDArray[np.int64]) -> NDArray[np.int64]:
+def _climb(own: NDArray[np.int64]) -> NDArray[np.int64]:
     """Exponents from 2 down to that of s, by 2 or, for a very small |x|, by more; 9999 for none."""
-    distance = np.maximum(-binade, 0)
+    distance = np.maximum(-own, 0)
     stride = np.maximum(2, -(-distance // _MOST_CLIMBS))
     count = int(np.max(-(-distance // stride), initial=0))
     climbed = stride * np.arange(count, 0, -1)[:, None]
-    return np.where(climbed - stride < distance, np.minimum(binade + climbed, 0) + 2, 9999)
+    return np.where(climbed - stride < distance, np.minimum(own + climbed, 0) + 2, 9999)
 
 
 class Samples(NamedTuple):
@@ -98,6 +72,7 @@ class Samples(NamedTuple):
     `step` is the realised one, ((x + h) − (x − h))/2; `scale` is the s of each entry's ladder. The
     entries are the `outputs` by the first input, then by the second, ... `rounding` is how far
     rounding inside f moves f(x): differences miss it where every step lands on the same stair.
+    `epsilon` is that of the dtype in which f computes.
     """
 
     outputs: int
@@ -107,6 +82,7 @@ class Samples(NamedTuple):
     backward: Array
     centre: Array
     rounding: Array
+    epsilon: float = EPSILON
 
 
 class Differences(NamedTuple):
@@ -133,7 +109,7 @@ def differences(samples: Samples) -> Differences:
     magnitude = np.maximum(np.maximum(np.abs(after), np.abs(before)), np.abs(centre))
     shown = _at_the_finest(slope, second, samples.step, _ROUNDING * np.fmax.reduce(magnitude))
     shown = np.fmax(_pooled(shown, samples.outputs), samples.rounding)
-    noise = np.fmax(np.fmax(_EPSILON * magnitude, SMALLEST), shown)
+    noise = np.fmax(np.fmax(samples.epsilon * magnitude, SMALLEST), shown)
     return Differences(samples.step, samples.scale, slope, second, magnitude, noise)
 
 

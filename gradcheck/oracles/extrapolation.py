@@ -39,7 +39,7 @@ def extrapolate(found: Differences) -> Candidates:
     """
     error = np.fmax(found.noise, plateau(found)) / found.step
     level = neville(found.slope, error, found.step)
-    trusted = np.where(_uncontradicted(level), level.bound, np.inf)
+    trusted = np.where(uncontradicted(level), level.bound, np.inf)
     chosen = np.argmin(trusted, axis=0), np.arange(trusted.shape[1])
     return _widened(Candidates(level.value[chosen], trusted[chosen]), level, found)
 
@@ -103,7 +103,7 @@ def _scheme(first: Array, step: Array, combine: np.ufunc) -> Array:
     return table
 
 
-def _uncontradicted(level: Candidates) -> Flags:
+def uncontradicted(level: Candidates) -> Flags:
     """Whether a level's interval, bounds widened, meets that of every finer level."""
     bound = _CONTRADICTION * level.bound
     lower, upper = level.value - bound, level.value + bound

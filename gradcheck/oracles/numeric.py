@@ -13,17 +13,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gradcheck.ball import Array, Ball
-from gradcheck.oracles.differences import Effort, Samples, differences, ladder
-from gradcheck.oracles.extrapolation import extrapolate
+from gradcheck.oracles import brief
+from gradcheck.oracles.differences import EPSILON, Effort, Samples, differences, ladder
+from gradcheck.oracles.extrapolation import Candidates, extrapolate
 from gradcheck.oracles.rounding import BESIDE, Disturb, deviation, repeated
 from gradcheck.oracles.singularity import Kind, kinds, one_sided_slopes
 
 Function = Callable[[Tensor], Tensor]
+Indices = NDArray[np.intp]
 
 CHUNK_ELEMENTS: Final = 2**20
 """The most elements, of inputs or of outputs, that a function is given in one batch."""
 
-_HALF_ULP: Final = float(np.finfo(np.float64).eps) / 2
+ENOUGH: Final = 2.0**-30
+"""A radius below this part of the largest entry by the same input needs no more steps."""
+_HALF_ULP: Final = EPSILON / 2
 
 _WORDS: Final = {
     Kind.UNDEFINED: "not finite at this point",
@@ -36,27 +40,42 @@ _WORDS: Final = {
 }
 
 
-def jacobian(function: Function, point: Tensor, *, effort: Effort = "full") -> Ball:
+def jacobian(
+    function: Function,
+    point: Tensor,
+    *,
+    effort: Effort = "full",
+    enough: float = ENOUGH,
+    precision: torch.dtype = torch.float64,
+) -> Ball:
     """The Jacobian of `function` at `point`, of shape `function(point).shape + point.shape`.
 
     `function` maps one float64 tensor of the point's shape to one of any shape, and is
-    deterministic; the first call is at the point itself. "quick" evaluates 25 points an input,
-    "full" up to 121. The radius estimates the truncation error plus the measured rounding noise of
-    the function; double it for a bound that can be believed. It is infinite where there is no
-    derivative, with a note that says why. Raises what `function` raises.
+    deterministic; the first call is at the point itself. "quick" evaluates ten points an input and
+    eight more; where that leaves a radius above `enough` of the largest entry by the same input,
+    and with "full" everywhere, it climbs down a whole ladder of steps, up to 121 points.
+    `precision` is the dtype in which the function computes, whose numbers the points are then.
+
+    The radius estimates the truncation error plus the measured rounding noise of the function;
+    double it for a bound that can be believed. It is infinite where there is no derivative, with a
+    note that says why. Raises what `function` raises.
     """
-    x = point.detach().cpu().numpy().astype(np.float64)
     with torch.no_grad(), np.errstate(all="ignore"):
-        disturb = repeated(lambda: function(point.detach().clone()))
-        value, rounding = deviation(disturb, _HALF_ULP, samples=2)
-        output = value.shape
-        batches = _samples(_Batched(function, point), x, rounding.reshape(-1), effort)
-        answer = _joined([_answer(samples) for samples in batches])
+        batched = _Batched(function, point, precision)
+        answer = _blank(batched.inputs, batched.outputs)
+        open_inputs = np.arange(batched.inputs)
+        if effort == "quick" and answer.midpoint.size:
+            answer, open_inputs = _look(batched, enough)
+        if answer.midpoint.size and len(open_inputs):
+            for inputs, found in _climbed(batched, open_inputs):
+                for whole, part in zip(answer, found, strict=True):
+                    whole.reshape(batched.inputs, -1)[inputs] = part.reshape(len(inputs), -1)
+    output, shape = batched.output, tuple(point.shape)
     return Ball(
-        _transposed(answer.midpoint, output, x.shape),
-        _transposed(answer.radius, output, x.shape),
+        _transposed(answer.midpoint, output, shape),
+        _transposed(answer.radius, output, shape),
         "estimated",
-        tuple(_notes(answer, output, x.shape)),
+        tuple(_notes(answer, output, shape)),
     )
 
 
@@ -77,28 +96,74 @@ def slopes(curves: Sequence[Curve], *, effort: Effort = "full") -> list[Ball]:
 
     All are analysed together: several cost little more than one. Raises what a curve raises.
     """
-    x = np.array([curve.point for curve in curves])
     with torch.no_grad(), np.errstate(all="ignore"):
-        steps, scale = ladder(x, effort)
-        displaced = x + np.concatenate([steps, -steps])
-        points = torch.from_numpy(np.concatenate([x[None], displaced]).T.copy())
-        values = np.stack(
-            [curve.value(p).numpy() for curve, p in zip(curves, points, strict=True)], axis=1
-        )
-        rounding = [deviation(curve.disturb, _HALF_ULP, BESIDE)[1] for curve in curves]
-        levels = len(steps)
-        answer = _answer(
-            Samples(
-                outputs=len(curves),  # by one input, as it were
-                step=(displaced[:levels] - displaced[levels:]) / 2,
-                scale=scale,
-                forward=values[1 : levels + 1],
-                backward=values[levels + 1 :],
-                centre=values[0],
-                rounding=np.array(rounding),
-            )
-        )
+        answer, open_curves = _blank(len(curves), 1), list(range(len(curves)))
+        if effort == "quick":
+            answer, open_curves = _look_at_curves(curves)
+        if open_curves:
+            found = _climbed_curves([curves[index] for index in open_curves])
+            for whole, part in zip(answer, found, strict=True):
+                whole[open_curves] = part
     return [_ball(answer, entry) for entry in range(len(curves))]
+
+
+def _look_at_curves(curves: Sequence[Curve]) -> tuple[_Answer, list[int]]:
+    """What a brief look finds, and which curves it leaves open."""
+    x = np.array([curve.point for curve in curves])
+    step, along = brief.steps(x), brief.direction(x)
+    offsets = np.concatenate([np.nan_to_num(step), -np.nan_to_num(step), _fresh(along)])
+    displaced, values = _values(curves, x, offsets)
+    levels = len(step)
+    probe = brief.probe(values[1 + 2 * levels :], values[0], EPSILON)
+    seen = brief.Looked(
+        step,
+        displaced[:levels] - displaced[levels : 2 * levels],
+        values[1 : 1 + levels],
+        values[1 + levels : 1 + 2 * levels],
+        values[0],
+        probe.noise,
+    )
+    found = brief.look(seen, EPSILON)
+    bound = brief.confirmed(found.bound, found.value * along, found.bound * np.abs(along), probe)
+    settled = bound <= ENOUGH * np.abs(found.value)
+    for index in np.flatnonzero(~brief.moved(seen) & np.isfinite(bound)).tolist():
+        # Perhaps it is constant, and perhaps all steps are on one stair of its rounding.
+        hidden = deviation(curves[index].disturb, _HALF_ULP, BESIDE)[1]
+        settled[index] = hidden <= probe.noise[index]
+    return _smooth(Candidates(found.value, bound)), np.flatnonzero(~settled).tolist()
+
+
+def _climbed_curves(curves: Sequence[Curve]) -> _Answer:
+    """What whole ladders find."""
+    x = np.array([curve.point for curve in curves])
+    steps, scale = ladder(x)
+    displaced, values = _values(curves, x, np.concatenate([steps, -steps]))
+    rounding = [deviation(curve.disturb, _HALF_ULP, BESIDE)[1] for curve in curves]
+    levels = len(steps)
+    return _answer(
+        Samples(
+            outputs=len(curves),  # by one input, as it were
+            step=(displaced[:levels] - displaced[levels:]) / 2,
+            scale=scale,
+            forward=values[1 : levels + 1],
+            backward=values[levels + 1 :],
+            centre=values[0],
+            rounding=np.array(rounding),
+        )
+    )
+
+
+def _values(curves: Sequence[Curve], x: Array, offsets: Array) -> tuple[Array, Array]:
+    """The points x + offsets (points, curves), and each curve at its point and then at those."""
+    displaced = x + offsets
+    points = torch.from_numpy(np.concatenate([x[None], displaced]).T.copy())
+    values = [curve.value(p).numpy() for curve, p in zip(curves, points, strict=True)]
+    return displaced, np.stack(values, axis=1)
+
+
+def _fresh(along: Array) -> Array:
+    """How far the fresh points are from the point, (probes, inputs)."""
+    return brief.PROBES * brief.SPACING * along
 
 
 def _ball(answer: _Answer, entry: int) -> Ball:
@@ -115,14 +180,47 @@ def _ball(answer: _Answer, entry: int) -> Ball:
 class _Batched:
     """A function of one point, applied to many: by `vmap`, or one by one if that does not work."""
 
-    def __init__(self, function: Function, point: Tensor) -> None:
+    def __init__(self, function: Function, point: Tensor, precision: torch.dtype) -> None:
         self._function = function
         self._point = point
+        self._precision = precision
+        value = function(point.detach().clone())
+        self.value: Array = value.detach().cpu().to(torch.float64).reshape(-1).numpy()
+        self.output = tuple(value.shape)
+        self.x: Array = point.detach().cpu().to(torch.float64).reshape(-1).numpy()
+        self.epsilon = float(torch.finfo(precision).eps)
+        self.bits = 1 - round(math.log2(self.epsilon))
         self._vmap = True
 
-    def __call__(self, points: Array, chunk: int) -> Array:
+    @property
+    def inputs(self) -> int:
+        return self.x.size
+
+    @property
+    def outputs(self) -> int:
+        return self.value.size
+
+    @property
+    def chunk(self) -> int:
+        """How many points it is given in one batch."""
+        return max(1, CHUNK_ELEMENTS // max(1, self.inputs, self.outputs))
+
+    def rounded(self, numbers: Array) -> Array:
+        """Numbers that the function's dtype holds."""
+        if self._precision is torch.float64:
+            return numbers
+        rounded: Array = torch.from_numpy(numbers).to(self._precision).to(torch.float64).numpy()
+        return rounded
+
+    def disturbed(self) -> Array:
+        """How far rounding moves each entry of its value at the point."""
+        disturb = repeated(lambda: self._function(self._point.detach().clone()).to(torch.float64))
+        return deviation(disturb, self.epsilon / 2, samples=2)[1].reshape(-1)
+
+    def __call__(self, points: Array) -> Array:
+        """Its values at points (count, inputs): (count, outputs)."""
         tensors = torch.from_numpy(points.reshape(-1, *self._point.shape)).to(self._point.device)
-        values = self._together(tensors, chunk) if self._vmap else None
+        values = self._together(tensors) if self._vmap else None
         if values is None:
             self._vmap = False
             values = self._one_by_one(tensors)
@@ -130,22 +228,21 @@ class _Batched:
         return array.astype(np.float64, copy=False).reshape(len(points), -1)
 
     def _one_by_one(self, tensors: Tensor) -> Tensor:
-        """All values from a loop: NaN where the function raises anywhere but at the first point.
+        """All values from a loop: NaN where the function raises, as it did not at the point.
 
         Some functions say so where they are not defined, as a Cholesky factor does.
         """
-        first = self._function(tensors[0])
-        values = [first]
-        for tensor in tensors[1:]:
+        values = []
+        for tensor in tensors:
             try:
                 values.append(self._function(tensor))
             except Exception:
-                values.append(torch.full_like(first, torch.nan, dtype=torch.float64))
+                values.append(torch.full(self.output, torch.nan, dtype=torch.float64))
         return torch.stack(values)
 
-    def _together(self, tensors: Tensor, chunk: int) -> Tensor | None:
+    def _together(self, tensors: Tensor) -> Tensor | None:
         """All values from vmap; None if it cannot, or says that it would loop anyway."""
-        size = chunk if chunk < len(tensors) else None
+        size = self.chunk if self.chunk < len(tensors) else None
         with warnings.catch_warnings():
             warnings.filterwarnings("error", message=".*batching rule")
             try:
@@ -155,37 +252,76 @@ class _Batched:
                 return None
 
 
-def _samples(function: _Batched, x: Array, rounding: Array, effort: Effort) -> Iterator[Samples]:
-    """The samples of as many inputs at a time as the memory budget allows; none if all is empty."""
-    flat, outputs = x.reshape(-1), rounding.size
-    steps, scale = ladder(flat, effort)
-    chunk = max(1, CHUNK_ELEMENTS // max(1, flat.size, outputs))
-    inputs = max(1, chunk // (2 * len(steps) + 1))
-    for start in range(0, flat.size if outputs else 0, inputs):
-        entries = np.arange(start, min(start + inputs, flat.size))
-        step, values = _sample(function, flat, steps[:, entries], entries, chunk)
-        yield Samples(
-            outputs=outputs,
-            step=np.repeat(step, outputs, axis=1),
-            scale=np.repeat(scale[entries], outputs),
-            forward=values[1 : len(entries) * len(step) + 1].reshape(len(step), -1),
-            backward=values[len(entries) * len(step) + 1 :].reshape(len(step), -1),
-            centre=np.tile(values[0], len(entries)),
-            rounding=np.tile(rounding, len(entries)),
+def _look(function: _Batched, enough: float) -> tuple[_Answer, Indices]:
+    """What a brief look finds, and which inputs it leaves open."""
+    x, epsilon, outputs = function.x, function.epsilon, function.outputs
+    along = brief.direction(x)
+    fresh = function(function.rounded(x + _fresh(along)))
+    probe = brief.probe(fresh, function.value, epsilon)
+    step = brief.steps(x)
+    parts, unmoved = [], np.isfinite(step[0])
+    for entries in _chunks(np.arange(len(x)), 2 * len(step), function.chunk):
+        width, values = _sample(function, np.nan_to_num(step[:, entries]), entries)
+        forward, backward = values.reshape(2, len(step), -1)
+        seen = brief.Looked(
+            np.repeat(step[:, entries], outputs, axis=1),
+            np.repeat(width, outputs, axis=1),
+            forward,
+            backward,
+            np.tile(function.value, len(entries)),
+            np.tile(probe.noise, len(entries)),
         )
+        parts.append(brief.look(seen, epsilon))
+        unmoved[entries] &= ~brief.moved(seen).reshape(-1, outputs).any(axis=1)
+    value = np.concatenate([part.value for part in parts]).reshape(-1, outputs)
+    bound = np.concatenate([part.bound for part in parts]).reshape(-1, outputs)
+    bound = brief.confirmed(bound, along @ value, np.abs(along) @ bound, probe)
+    largest = np.abs(value).max(axis=1)
+    settled = bound.max(axis=1) <= enough * largest
+    if unmoved.any() and (function.disturbed() <= probe.noise).all():
+        # No step moved it, nor are all of them on one stair of its rounding.
+        settled |= unmoved
+    return _smooth(Candidates(value.reshape(-1), bound.reshape(-1))), np.flatnonzero(~settled)
 
 
-def _sample(
-    function: _Batched, x: Array, steps: Array, entries: NDArray[np.intp], chunk: int
-) -> tuple[Array, Array]:
-    """The realised steps, and f at x, at x + h and at x − h, (points, outputs), in one batch."""
+def _climbed(function: _Batched, inputs: Indices) -> Iterator[tuple[Indices, _Answer]]:
+    """What whole ladders find of as many inputs at a time as the memory budget allows."""
+    steps, scale = ladder(function.x[inputs], function.bits)
+    rounding = function.disturbed()
+    outputs, levels = function.outputs, len(steps)
+    for chosen in _chunks(np.arange(len(inputs)), 2 * levels, function.chunk):
+        entries = inputs[chosen]
+        width, values = _sample(function, steps[:, chosen], entries)
+        forward, backward = values.reshape(2, levels, -1)
+        samples = Samples(
+            outputs=outputs,
+            step=np.repeat(width / 2, outputs, axis=1),
+            scale=np.repeat(scale[chosen], outputs),
+            forward=forward,
+            backward=backward,
+            centre=np.tile(function.value, len(entries)),
+            rounding=np.tile(rounding, len(entries)),
+            epsilon=function.epsilon,
+        )
+        yield entries, _answer(samples)
+
+
+def _chunks(inputs: Indices, points: int, chunk: int) -> Iterator[Indices]:
+    """So many inputs at a time that their points, so many each, fit into one batch."""
+    size = max(1, chunk // points)
+    for start in range(0, len(inputs), size):
+        yield inputs[start : start + size]
+
+
+def _sample(function: _Batched, steps: Array, entries: Indices) -> tuple[Array, Array]:
+    """How far x + h is from x − h, (levels, inputs), and f there: (2, levels, inputs, outputs)."""
     levels, inputs = steps.shape
-    displaced = x[entries] + np.concatenate([steps, -steps])
-    points = np.empty((1 + 2 * levels * inputs, x.size))
+    x = function.x
+    displaced = function.rounded(x[entries] + np.concatenate([steps, -steps]))
+    points = np.empty((2 * levels, inputs, x.size))
     points[:] = x
-    moved = points[1:].reshape(2 * levels, inputs, x.size)
-    moved[:, np.arange(inputs), entries] = displaced
-    return (displaced[:levels] - displaced[levels:]) / 2, function(points, chunk)
+    points[:, np.arange(inputs), entries] = displaced
+    return displaced[:levels] - displaced[levels:], function(points.reshape(-1, x.size))
 
 
 class _Answer(NamedTuple):
@@ -210,19 +346,17 @@ def _answer(samples: Samples) -> _Answer:
     return _Answer(estimate.value, radius, kind, before, after)
 
 
-def _joined(parts: list[_Answer]) -> _Answer:
-    if not parts:
-        nothing = np.zeros(0)
-        return _Answer(nothing, nothing, nothing.astype(np.int64), nothing, nothing)
-    if len(parts) == 1:
-        return parts[0]
-    return _Answer(
-        np.concatenate([part.midpoint for part in parts]),
-        np.concatenate([part.radius for part in parts]),
-        np.concatenate([part.kind for part in parts]),
-        np.concatenate([part.before for part in parts]),
-        np.concatenate([part.after for part in parts]),
-    )
+def _blank(inputs: int, outputs: int) -> _Answer:
+    """Nothing known yet."""
+    size = inputs * outputs
+    kind = np.zeros(size, dtype=np.int64)
+    return _Answer(np.zeros(size), np.full(size, np.inf), kind, np.zeros(size), np.zeros(size))
+
+
+def _smooth(found: Candidates) -> _Answer:
+    """Derivatives of entries that are not singular."""
+    kind = np.zeros(found.value.shape, dtype=np.int64)
+    return _Answer(found.value, found.bound, kind, np.zeros(kind.shape), np.zeros(kind.shape))
 
 
 def _transposed(entries: Array, output: tuple[int, ...], point: tuple[int, ...]) -> Array:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import random
-
 import numpy as np
 import pytest
 
 from gradcheck.ball import Array
-from gradcheck.oracles import differences as differences_module
 from gradcheck.oracles.differences import Samples, differences, ladder
 
 
 def steps_of(x: float) -> list[float]:
-    steps = ladder(np.array([x]), "full")[0][:, 0]
+    steps = ladder(np.array([x]))[0][:, 0]
     return [float(step) for step in steps if step > 0]
 
 
@@ -36,19 +33,21 @@ def test_finest_step_is_a_few_units_in_the_last_place(x: float) -> None:
     assert 1 <= steps_of(x)[-1] / np.spacing(x) <= 8
 
 
-def test_quick_takes_twelve_steps() -> None:
-    assert ladder(np.array([0.0, 1.0, -5e3]), "quick")[0].shape == (12, 3)
+@pytest.mark.parametrize("bits", [24, 11, 8])
+def test_in_a_narrower_dtype_it_ends_at_its_units(bits: int) -> None:
+    steps = ladder(np.array([1.0]), bits)[0][:, 0]
+    assert 1 <= steps[-1] / 2.0 ** (1 - bits) <= 8
 
 
 def test_unused_steps_are_zero_and_come_first() -> None:
-    steps, _ = ladder(np.array([1.0, 1e-3]), "full")
+    steps, _ = ladder(np.array([1.0, 1e-3]))
     unused = int(np.count_nonzero(steps[:, 0] == 0))
     assert unused == len(steps) - 28
     assert (steps[:unused, 0] == 0).all()
 
 
 def test_scale_is_four_times_the_power_of_two_below() -> None:
-    assert ladder(np.array([0.0, 1.0, -3.0, 0.3]), "quick")[1].tolist() == [4.0, 4.0, 8.0, 1.0]
+    assert ladder(np.array([0.0, 1.0, -3.0, 0.3]))[1].tolist() == [4.0, 4.0, 8.0, 1.0]
 
 
 def samples(values: Array, centre: float) -> Samples:
@@ -83,12 +82,3 @@ def test_noise_is_what_the_finest_levels_show() -> None:
 def test_jump_is_not_noise() -> None:
     found = differences(samples(np.stack([np.ones(8), np.zeros(8)]), 1.0))
     assert (found.noise < 1e-15).all()
-
-
-def test_a_ladder_that_was_kept_is_the_one_that_would_be_made():
-    hard = [0.0, -0.0, 5e-324, 2.0**-26, 2.0**-27, 2.0**999, 2.0**1000, 1.7e308, -1.0]
-    for seed in range(300):
-        source = random.Random(seed)
-        x = np.array([source.choice([*hard, 10 ** source.uniform(-320, 308)]) for _ in range(2)])
-        found, made = ladder(x, "quick"), differences_module._ladder(x, "quick")
-        assert all(np.array_equal(a, b) for a, b in zip(found, made, strict=True)), (seed, x)

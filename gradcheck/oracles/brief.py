@@ -1,0 +1,147 @@
+"""A first look at a function: five steps for each input, and eight fresh points for all at once.
+
+Most functions are smooth at the scale of their inputs, and a few steps tell all that float64 can
+know. What is told here is told with the same bound as by a whole ladder; where a step contradicts
+another, a value is not finite or a kink shows, the bound is infinite, which asks for the ladder.
+
+Arrays are (levels, entries) as in `differences`; an entry is an output by an input.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from gradcheck.ball import Array
+from gradcheck.oracles.differences import EPSILON, SMALLEST, Flags, binade
+from gradcheck.oracles.extrapolation import Candidates, neville, uncontradicted
+
+STEPS: Final = np.array([1 / 2, 17 / 128, 15 / 512, 17 / 2048, 15 / 8192])[:, None]
+"""Parts of 2^⌊log₂|x|⌋, uneven: what has a period of a power of two is not constant there."""
+SMALLEST_INPUT: Final = 2.0**-20
+"""An |x| below it is hardly the scale of f."""
+PROBES: Final = np.array([-4, -3, -2, -1, 1, 2, 3, 4])[:, None]
+SPACING: Final = 2.0**-9
+"""Of the probes, as a part of 2^⌊log₂|x|⌋."""
+_DERIVATIVE: Final = np.array([1 / 280, -4 / 105, 1 / 5, -4 / 5, 4 / 5, -1 / 5, 4 / 105, -1 / 280])
+"""Of the probes' values: the central difference of order 8 (Fornberg, 1988, table 1)."""
+_ORDERS: Final = (6, 7, 8)
+"""Of the differences that show noise: curvature is far below it there."""
+_SAFETY: Final = 4.0
+"""An error of a value is at most so many standard deviations; their estimate is of six values."""
+
+
+class Probe(NamedTuple):
+    """What the fresh points show of each output: the noise of a value, and the slope along them."""
+
+    noise: Array
+    slope: Array
+
+
+def steps(x: Array) -> Array:
+    """Steps for the inputs `x` (n,), as (levels, n); NaN for an input that needs a whole ladder."""
+    unit = np.ldexp(1.0, binade(x))
+    usable = (x == 0) | ((np.abs(x) >= SMALLEST_INPUT) & (np.abs(x) < 2.0**1000))
+    result: Array = np.where(usable, unit, np.nan) * STEPS
+    return result
+
+
+def direction(x: Array) -> Array:
+    """Where the probes go, (n,): by half to one and a half of each input's scale, up or down."""
+    draw = np.random.RandomState(20260704).uniform(0.5, 1.5, (2, len(x)))
+    signs = np.where(draw[1] < 1, -1.0, 1.0)
+    result: Array = np.ldexp(signs * draw[0], np.minimum(binade(x), 1000))
+    return result
+
+
+def probe(values: Array, centre: Array, epsilon: float) -> Probe:
+    """The noise of the outputs from their values at the probes, (8, m), and at the point, (m,).
+
+    Differences of order k of equally spaced values have a standard deviation √((2k)!)/k! times that
+    of their noise (Moré and Wild, Estimating computational noise, 2011). The slope is by SPACING.
+    """
+    table = np.concatenate([values[:4], centre[None], values[4:]])
+    deviation = np.zeros_like(centre)
+    for order in range(1, _ORDERS[-1] + 1):
+        table = np.diff(table, axis=0)
+        if order in _ORDERS:
+            factor = math.factorial(order) ** 2 / math.factorial(2 * order)
+            np.maximum(deviation, np.sqrt(factor * np.mean(table**2, axis=0)), out=deviation)
+    noise = np.maximum(_SAFETY * deviation, np.maximum(epsilon * np.abs(centre), SMALLEST))
+    # A weighted sum of differences from the centre: what cancels is exact.
+    slope = _DERIVATIVE @ (values - centre) / SPACING
+    return Probe(np.where(np.isfinite(noise), noise, np.inf), slope)
+
+
+class Looked(NamedTuple):
+    """Values at the point, and at its two sides for each step; `width` is the distance of these.
+
+    `step` is as planned, `width` as rounding made it; `noise`, (entries,), is a value's at the
+    point.
+    """
+
+    step: Array
+    width: Array
+    forward: Array
+    backward: Array
+    centre: Array
+    noise: Array
+
+
+def look(seen: Looked, epsilon: float) -> Candidates:
+    """The derivatives that the steps agree on, (entries,); 0 ± ∞ where they do not."""
+    step, forward, backward, centre = seen.step, seen.forward, seen.backward, seen.centre
+    slope = (forward - backward) / seen.width
+    magnitude = np.maximum(np.maximum(np.abs(forward), np.abs(backward)), np.abs(centre))
+    level_noise = np.maximum(epsilon * magnitude, seen.noise)
+    level = neville(slope, level_noise / step, step)
+    chosen = level.bound.argmin(axis=0), np.arange(level.bound.shape[1])
+    value, bound = level.value[chosen], level.bound[chosen]
+    agree = uncontradicted(level).all(axis=0)
+    second = (forward - centre) + (backward - centre)
+    # The two sides are not quite as far from the point as each other.
+    uneven = epsilon * np.abs(slope) * step[0]
+    bound = np.where(agree, bound + _kink(second, level_noise + uneven, step[0]), np.inf)
+    bound[np.isnan(bound)] = np.inf
+    return Candidates(np.where(bound < np.inf, value, 0.0), bound)
+
+
+def moved(seen: Looked) -> Flags:
+    """Which entries change at any step, (entries,)."""
+    changes = (seen.forward != seen.centre) | (seen.backward != seen.centre)
+    result: Flags = changes.any(axis=0)
+    return result
+
+
+def confirmed(bound: Array, slope: Array, radius: Array, probe: Probe) -> Array:
+    """`bound` (..., m), but ∞ for the outputs of which the fresh points show another slope.
+
+    `slope` ± `radius`, (m,), is what the derivatives make it.
+    """
+    noise = probe.noise * np.abs(_DERIVATIVE).sum() / SPACING
+    apart = np.abs(slope - probe.slope) > 2 * (radius + noise) + 4 * EPSILON * np.abs(slope)
+    return np.where(apart | np.isnan(probe.slope), np.inf, bound)
+
+
+def _kink(second: Array, noise: Array, widest: Array) -> Array:
+    """How much the slope jumps at the point, (entries,); 0 where that is not above the noise.
+
+    f(x + h) + f(x − h) − 2 f(x) = a h + b h² + c h⁴ + d h⁶ + …, and a is the jump.
+    """
+    weights = _JUMP / widest
+    jump: Array = np.abs((weights * second[-4:]).sum(axis=0))
+    share = 4 * (np.abs(weights) * noise[-4:]).sum(axis=0)
+    return np.where(jump > share, jump, 0.0)
+
+
+def _jump_weights() -> Array:
+    """Of the second differences at the four finest steps, as parts of the widest: a's."""
+    relative = (STEPS / STEPS[0])[-4:, 0]
+    basis = np.stack([relative**power for power in (1, 2, 4, 6)])
+    weights: Array = np.linalg.solve(basis, np.array([1.0, 0.0, 0.0, 0.0]))[:, None]
+    return weights
+
+
+_JUMP: Final = _jump_weights()
