@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -86,3 +86,30 @@ class Ball:
         size = np.abs(self.midpoint)
         known = (size > self.radius) & (size < np.inf)
         return float(size[known].max(initial=0.0))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Between(Ball):
+    """A ball for each value from `lower` to `upper`, any of which is right: a subdifferential.
+
+    The radius is that of the two ends. An end may be infinite.
+    """
+
+    lower: Array = field(kw_only=True)
+    upper: Array = field(kw_only=True)
+
+    @classmethod
+    def ends(
+        cls, lower: Array, upper: Array, radius: Array, basis: Basis, notes: tuple[str, ...]
+    ) -> Between:
+        """All that lies between these, each end of which is known to within `radius`."""
+        with np.errstate(invalid="ignore"):
+            middle = np.where(lower == upper, lower, (lower + upper) / 2)
+        return cls(middle, radius, basis, notes, lower=lower, upper=upper)
+
+    def distance_to(self, point: Array) -> Array:
+        """How far it is from the nearest of the values; ∞ for NaN."""
+        with np.errstate(invalid="ignore"):
+            outside = np.fmax(np.fmax(self.lower - point, point - self.upper), 0.0)
+        apart: Array = np.where((self.lower <= point) & (point <= self.upper), 0.0, outside)
+        return np.where(np.isnan(point), np.inf, apart)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Final
 
 import torch
@@ -13,12 +15,16 @@ from torch import Tensor
 from gradcheck.errors import EvaluationError
 from gradcheck.functions import Environment, Function, Segment
 from gradcheck.language.expression import Meaning
+from gradcheck.leaves import Leaf
 from gradcheck.passes import Passes
 
 FEW: Final = 8
 """Up to so many entries of the output take a backward pass each; more go together."""
 TOGETHER: Final = 256
 """Entries of the output that go through one batched backward pass."""
+
+Rows = Callable[[Sequence[Tensor | None], int], Tensor]
+"""So many gradients by each of some inputs, as rows."""
 
 
 def jacobian(segment: Segment, value: Tensor, meaning: Meaning) -> Tensor:
@@ -34,10 +40,59 @@ def jacobian(segment: Segment, value: Tensor, meaning: Meaning) -> Tensor:
         output = segment.value(leaf, meaning)
         if not output.requires_grad:
             return value.new_zeros((*output.shape, *value.shape))
-        if output.ndim == 0:
-            return _gradient(output, leaf)
-        rows = _rows(output.reshape(-1), leaf)
+        rows = _rows(output.reshape(-1), [leaf], functools.partial(_stacked, leaf))
     return rows.reshape((*output.shape, *value.shape))
+
+
+def _stacked(leaf: Tensor, gradients: Sequence[Tensor | None], count: int) -> Tensor:
+    (found,) = gradients
+    return leaf.new_zeros((count, leaf.numel())) if found is None else found.reshape(count, -1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Graph:
+    """What torch recorded of one evaluation: dense outputs, and the inputs that it tracked."""
+
+    outputs: Sequence[Tensor]
+    inputs: Sequence[Tensor]
+    output_leaves: Sequence[Leaf]
+    input_leaves: Sequence[Leaf]
+
+    @property
+    def tracked(self) -> list[Tensor]:
+        """The outputs that a derivative reaches."""
+        return [output for output in self.outputs if output.requires_grad]
+
+    def jacobian(self, *, together: bool = True) -> Tensor:
+        """The Jacobian of all outputs' entries by all inputs' (m, n), in float64; see `Leaf`.
+
+        Unless `together`, every row is a backward pass of its own. An output that no derivative
+        reaches has 0.
+        """
+        rows = [
+            _rows(leaf.entries(output), self.inputs, self._row, together=together)
+            if output.requires_grad
+            else self._row([None] * len(self.inputs), leaf.count)
+            for output, leaf in zip(self.outputs, self.output_leaves, strict=True)
+        ]
+        return torch.cat(rows)
+
+    def vjp(self, cotangents: Sequence[Tensor]) -> Tensor:
+        """The gradient (n,) of one backward pass; `cotangents` are those of what is tracked."""
+        return self._row(self.gradients(cotangents), 1)[0]
+
+    def gradients(
+        self, cotangents: Sequence[Tensor], *, batched: bool = False
+    ) -> Sequence[Tensor | None]:
+        """What torch gives for these cotangents of what is tracked, batched or not."""
+        return _gradients(self.tracked, self.inputs, cotangents, batched=batched)
+
+    def _row(self, gradients: Sequence[Tensor | None], count: int) -> Tensor:
+        parts = [
+            leaf.gradient(gradient, count)
+            for leaf, gradient in zip(self.input_leaves, gradients, strict=True)
+        ]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
 
 def gradients(
@@ -97,35 +152,41 @@ def _left(value: Tensor) -> Tensor | None:
     return value.grad if value.is_leaf or value.retains_grad else None
 
 
-def _rows(entries: Tensor, leaf: Tensor) -> Tensor:
-    """The gradients of all entries, stacked."""
-    if len(entries) > FEW:
+def _rows(entries: Tensor, inputs: Sequence[Tensor], row: Rows, *, together: bool = True) -> Tensor:
+    """The gradients of all entries (m,), as rows (m, n)."""
+    if together and len(entries) > FEW:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # a batched pass that would loop inside says so
             try:
-                return _batched(entries, leaf)
+                return _batched(entries, inputs, row)
             except Exception:
                 pass  # whatever is wrong with the function itself is raised below
     # One by one: a backward pass through `unbind` fills in a zero for every other entry.
-    rows = [_gradient(entries[index], leaf) for index in range(len(entries))]
-    return torch.stack(rows) if rows else leaf.new_zeros((0, *leaf.shape))
+    rows = [row(_gradients([entries[i]], inputs), 1) for i in range(len(entries))]
+    return torch.cat(rows) if rows else row([None] * len(inputs), 0)
 
 
-def _batched(entries: Tensor, leaf: Tensor) -> Tensor:
+def _batched(entries: Tensor, inputs: Sequence[Tensor], row: Rows) -> Tensor:
     cotangents = torch.eye(len(entries), dtype=entries.dtype, device=entries.device)
     batches = torch.split(cotangents, TOGETHER)
-    return torch.cat([_gradient(entries, leaf, batch) for batch in batches])
+    return torch.cat(
+        [row(_gradients([entries], inputs, [batch], batched=True), len(batch)) for batch in batches]
+    )
 
 
-def _gradient(output: Tensor, leaf: Tensor, cotangents: Tensor | None = None) -> Tensor:
-    """The gradient of one number, or those that a batch of cotangents selects."""
-    (gradient,) = torch.autograd.grad(
-        output,
-        leaf,
+def _gradients(
+    outputs: Sequence[Tensor],
+    inputs: Sequence[Tensor],
+    cotangents: Sequence[Tensor] | None = None,
+    *,
+    batched: bool = False,
+) -> Sequence[Tensor | None]:
+    """The gradients of numbers, or those that cotangents select; None where there is no path."""
+    return torch.autograd.grad(
+        outputs,
+        inputs,
         cotangents,
         retain_graph=True,
         allow_unused=True,
-        materialize_grads=True,
-        is_grads_batched=cotangents is not None,
+        is_grads_batched=batched,
     )
-    return gradient

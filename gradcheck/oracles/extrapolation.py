@@ -39,18 +39,23 @@ def extrapolate(found: Differences) -> Candidates:
     """
     error = np.fmax(found.noise, plateau(found)) / found.step
     level = neville(found.slope, error, found.step)
+    return _widened(best(level), level, found)
+
+
+def best(level: Candidates) -> Candidates:
+    """Of all levels' candidates that no finer one contradicts the sharpest, (entries,)."""
     trusted = np.where(uncontradicted(level), level.bound, np.inf)
     chosen = np.argmin(trusted, axis=0), np.arange(trusted.shape[1])
-    return _widened(Candidates(level.value[chosen], trusted[chosen]), level, found)
+    return Candidates(level.value[chosen], trusted[chosen])
 
 
-def neville(slope: Array, error: Array, step: Array) -> Candidates:
-    """Each level's best candidate over the columns of Neville's scheme in h².
+def neville(slope: Array, error: Array, step: Array, power: int = 2) -> Candidates:
+    """Each level's best candidate over the columns of Neville's scheme in h², or another power.
 
     A candidate's bound is the largest of its differences to both parents and to the next level's
     value of the same column, plus twice its share of `error`, the levels' η/h.
     """
-    value, share = _table(slope, error, step)
+    value, share = _table(slope, error, step, power)
     apart = np.full_like(value, np.inf)  # the last level has nobody to confirm it
     # The next level confirms no more than its own error allows.
     apart[:, :-1] = np.abs(value[:, :-1] - value[:, 1:]) + share[:, 1:]
@@ -66,7 +71,7 @@ def neville(slope: Array, error: Array, step: Array) -> Candidates:
     return Candidates(np.where(bound < np.inf, value, 0.0), bound)
 
 
-def _table(slope: Array, error: Array, step: Array) -> tuple[Array, Array]:
+def _table(slope: Array, error: Array, step: Array, power: int) -> tuple[Array, Array]:
     """The values of Neville's scheme and their errors, (columns, levels, entries).
 
     Where the steps of all entries are in the same ratios, as they are but for very small inputs,
@@ -74,20 +79,20 @@ def _table(slope: Array, error: Array, step: Array) -> tuple[Array, Array]:
     """
     relative = step / step[0]
     if np.isfinite(slope).all() and (relative == relative[:, :1]).all():
-        weights, sizes = _weights(relative[:, 0].tobytes())
+        weights, sizes = _weights(relative[:, 0].tobytes(), power)
         return weights @ slope, sizes @ error
-    return _scheme(slope, step, np.subtract), _scheme(error, step, np.add)
+    return _scheme(slope, step, power, np.subtract), _scheme(error, step, power, np.add)
 
 
 @functools.lru_cache(maxsize=64)
-def _weights(relative_steps: bytes) -> tuple[Array, Array]:
+def _weights(relative_steps: bytes, power: int) -> tuple[Array, Array]:
     """What the scheme makes of each level, (columns, levels, levels), and the sizes of that."""
     step = np.frombuffer(relative_steps)[:, None]
-    weights = _scheme(np.eye(len(step)), step, np.subtract)
+    weights = _scheme(np.eye(len(step)), step, power, np.subtract)
     return weights, np.abs(weights)
 
 
-def _scheme(first: Array, step: Array, combine: np.ufunc) -> Array:
+def _scheme(first: Array, step: Array, power: int, combine: np.ufunc) -> Array:
     """Neville's scheme for step 0, (columns, levels, entries), from its first column.
 
     A column combines a level with those before it; NaN where there are too few. With `np.add` it
@@ -97,7 +102,7 @@ def _scheme(first: Array, step: Array, combine: np.ufunc) -> Array:
     table = np.full((columns, *first.shape), np.nan)
     table[0] = first
     for c in range(1, columns):
-        ratio = (step[:-c] / step[c:]) ** 2
+        ratio = (step[:-c] / step[c:]) ** power
         finer, coarser = table[c - 1, c:], table[c - 1, c - 1 : -1]
         table[c, c:] = combine(finer * ratio, coarser) / (ratio - 1)
     return table

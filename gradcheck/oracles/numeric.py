@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -14,30 +12,17 @@ from torch import Tensor
 
 from gradcheck.ball import Array, Ball
 from gradcheck.oracles import brief
-from gradcheck.oracles.differences import EPSILON, Effort, Samples, differences, ladder
-from gradcheck.oracles.extrapolation import Candidates, extrapolate
-from gradcheck.oracles.rounding import BESIDE, Disturb, deviation, repeated
-from gradcheck.oracles.singularity import Kind, kinds, one_sided_slopes
+from gradcheck.oracles.batched import Batched, Function
+from gradcheck.oracles.differences import EPSILON, Effort, Samples, ladder
+from gradcheck.oracles.extrapolation import Candidates
+from gradcheck.oracles.findings import Findings
+from gradcheck.oracles.rounding import BESIDE, Disturb, deviation
 
-Function = Callable[[Tensor], Tensor]
 Indices = NDArray[np.intp]
-
-CHUNK_ELEMENTS: Final = 2**20
-"""The most elements, of inputs or of outputs, that a function is given in one batch."""
 
 ENOUGH: Final = 2.0**-30
 """A radius below this part of the largest entry by the same input needs no more steps."""
 _HALF_ULP: Final = EPSILON / 2
-
-_WORDS: Final = {
-    Kind.UNDEFINED: "not finite at this point",
-    Kind.ISOLATED: "not finite around this point",
-    Kind.EDGE: "at the edge of the domain",
-    Kind.JUMP: "a jump at this point",
-    Kind.CUSP: "a cusp or a singularity at this point",
-    Kind.KINK: "a kink at this point",
-    Kind.NOISE: "nothing but noise around this point",
-}
 
 
 def jacobian(
@@ -46,6 +31,7 @@ def jacobian(
     *,
     effort: Effort = "full",
     enough: float = ENOUGH,
+    subgradient: bool = False,
     precision: torch.dtype = torch.float64,
 ) -> Ball:
     """The Jacobian of `function` at `point`, of shape `function(point).shape + point.shape`.
@@ -54,29 +40,24 @@ def jacobian(
     deterministic; the first call is at the point itself. "quick" evaluates ten points an input and
     eight more; where that leaves a radius above `enough` of the largest entry by the same input,
     and with "full" everywhere, it climbs down a whole ladder of steps, up to 121 points.
-    `precision` is the dtype in which the function computes, whose numbers the points are then.
+    `precision` is the dtype in which the function computes, whose numbers the points are then. With
+    `subgradient` all that lies between the one-sided derivatives at a kink is the answer there.
 
     The radius estimates the truncation error plus the measured rounding noise of the function;
     double it for a bound that can be believed. It is infinite where there is no derivative, with a
     note that says why. Raises what `function` raises.
     """
     with torch.no_grad(), np.errstate(all="ignore"):
-        batched = _Batched(function, point, precision)
-        answer = _blank(batched.inputs, batched.outputs)
+        batched = Batched(function, point, precision)
+        found = Findings.unknown(batched.inputs * batched.outputs)
         open_inputs = np.arange(batched.inputs)
-        if effort == "quick" and answer.midpoint.size:
-            answer, open_inputs = _look(batched, enough)
-        if answer.midpoint.size and len(open_inputs):
-            for inputs, found in _climbed(batched, open_inputs):
-                for whole, part in zip(answer, found, strict=True):
-                    whole.reshape(batched.inputs, -1)[inputs] = part.reshape(len(inputs), -1)
-    output, shape = batched.output, tuple(point.shape)
-    return Ball(
-        _transposed(answer.midpoint, output, shape),
-        _transposed(answer.radius, output, shape),
-        "estimated",
-        tuple(_notes(answer, output, shape)),
-    )
+        if effort == "quick" and batched.outputs and batched.inputs:
+            found, open_inputs = _look(batched, enough)
+        if batched.outputs and len(open_inputs):
+            of_input = np.arange(len(found.kind)).reshape(batched.inputs, batched.outputs)
+            for inputs, part in _climbed(batched, open_inputs):
+                found.put(of_input[inputs].reshape(-1), part)
+    return found.ball(batched.output, tuple(point.shape), subgradient=subgradient)
 
 
 class Curve(NamedTuple):
@@ -91,23 +72,23 @@ class Curve(NamedTuple):
     disturb: Disturb
 
 
-def slopes(curves: Sequence[Curve], *, effort: Effort = "full") -> list[Ball]:
+def slopes(
+    curves: Sequence[Curve], *, effort: Effort = "full", subgradient: bool = False
+) -> list[Ball]:
     """The derivative of each curve at its point, as `jacobian` would find it.
 
     All are analysed together: several cost little more than one. Raises what a curve raises.
     """
     with torch.no_grad(), np.errstate(all="ignore"):
-        answer, open_curves = _blank(len(curves), 1), list(range(len(curves)))
+        found, open_curves = Findings.unknown(len(curves)), list(range(len(curves)))
         if effort == "quick":
-            answer, open_curves = _look_at_curves(curves)
+            found, open_curves = _look_at_curves(curves)
         if open_curves:
-            found = _climbed_curves([curves[index] for index in open_curves])
-            for whole, part in zip(answer, found, strict=True):
-                whole[open_curves] = part
-    return [_ball(answer, entry) for entry in range(len(curves))]
+            found.put(np.array(open_curves), _climbed_curves([curves[i] for i in open_curves]))
+    return [found.one(entry).ball((), (), subgradient=subgradient) for entry in range(len(curves))]
 
 
-def _look_at_curves(curves: Sequence[Curve]) -> tuple[_Answer, list[int]]:
+def _look_at_curves(curves: Sequence[Curve]) -> tuple[Findings, list[int]]:
     """What a brief look finds, and which curves it leaves open."""
     x = np.array([curve.point for curve in curves])
     step, along = brief.steps(x), brief.direction(x)
@@ -130,17 +111,17 @@ def _look_at_curves(curves: Sequence[Curve]) -> tuple[_Answer, list[int]]:
         # Perhaps it is constant, and perhaps all steps are on one stair of its rounding.
         hidden = deviation(curves[index].disturb, _HALF_ULP, BESIDE)[1]
         settled[index] = hidden <= probe.noise[index]
-    return _smooth(Candidates(found.value, bound)), np.flatnonzero(~settled).tolist()
+    return Findings.smooth(Candidates(found.value, bound)), np.flatnonzero(~settled).tolist()
 
 
-def _climbed_curves(curves: Sequence[Curve]) -> _Answer:
+def _climbed_curves(curves: Sequence[Curve]) -> Findings:
     """What whole ladders find."""
     x = np.array([curve.point for curve in curves])
     steps, scale = ladder(x)
     displaced, values = _values(curves, x, np.concatenate([steps, -steps]))
     rounding = [deviation(curve.disturb, _HALF_ULP, BESIDE)[1] for curve in curves]
     levels = len(steps)
-    return _answer(
+    return Findings.of(
         Samples(
             outputs=len(curves),  # by one input, as it were
             step=(displaced[:levels] - displaced[levels:]) / 2,
@@ -166,93 +147,7 @@ def _fresh(along: Array) -> Array:
     return brief.PROBES * brief.SPACING * along
 
 
-def _ball(answer: _Answer, entry: int) -> Ball:
-    """What is known of one entry, as a number."""
-    one = answer.midpoint[entry], answer.radius[entry]
-    notes: Iterable[str] = ()
-    if answer.kind[entry]:
-        here = slice(entry, entry + 1)
-        kind, before, after = answer.kind[here], answer.before[here], answer.after[here]
-        notes = _notes(_Answer(*one, kind, before, after), (), ())
-    return Ball(np.asarray(one[0]), np.asarray(one[1]), "estimated", tuple(notes))
-
-
-class _Batched:
-    """A function of one point, applied to many: by `vmap`, or one by one if that does not work."""
-
-    def __init__(self, function: Function, point: Tensor, precision: torch.dtype) -> None:
-        self._function = function
-        self._point = point
-        self._precision = precision
-        value = function(point.detach().clone())
-        self.value: Array = value.detach().cpu().to(torch.float64).reshape(-1).numpy()
-        self.output = tuple(value.shape)
-        self.x: Array = point.detach().cpu().to(torch.float64).reshape(-1).numpy()
-        self.epsilon = float(torch.finfo(precision).eps)
-        self.bits = 1 - round(math.log2(self.epsilon))
-        self._vmap = True
-
-    @property
-    def inputs(self) -> int:
-        return self.x.size
-
-    @property
-    def outputs(self) -> int:
-        return self.value.size
-
-    @property
-    def chunk(self) -> int:
-        """How many points it is given in one batch."""
-        return max(1, CHUNK_ELEMENTS // max(1, self.inputs, self.outputs))
-
-    def rounded(self, numbers: Array) -> Array:
-        """Numbers that the function's dtype holds."""
-        if self._precision is torch.float64:
-            return numbers
-        rounded: Array = torch.from_numpy(numbers).to(self._precision).to(torch.float64).numpy()
-        return rounded
-
-    def disturbed(self) -> Array:
-        """How far rounding moves each entry of its value at the point."""
-        disturb = repeated(lambda: self._function(self._point.detach().clone()).to(torch.float64))
-        return deviation(disturb, self.epsilon / 2, samples=2)[1].reshape(-1)
-
-    def __call__(self, points: Array) -> Array:
-        """Its values at points (count, inputs): (count, outputs)."""
-        tensors = torch.from_numpy(points.reshape(-1, *self._point.shape)).to(self._point.device)
-        values = self._together(tensors) if self._vmap else None
-        if values is None:
-            self._vmap = False
-            values = self._one_by_one(tensors)
-        array: Array = values.detach().cpu().numpy()
-        return array.astype(np.float64, copy=False).reshape(len(points), -1)
-
-    def _one_by_one(self, tensors: Tensor) -> Tensor:
-        """All values from a loop: NaN where the function raises, as it did not at the point.
-
-        Some functions say so where they are not defined, as a Cholesky factor does.
-        """
-        values = []
-        for tensor in tensors:
-            try:
-                values.append(self._function(tensor))
-            except Exception:
-                values.append(torch.full(self.output, torch.nan, dtype=torch.float64))
-        return torch.stack(values)
-
-    def _together(self, tensors: Tensor) -> Tensor | None:
-        """All values from vmap; None if it cannot, or says that it would loop anyway."""
-        size = self.chunk if self.chunk < len(tensors) else None
-        with warnings.catch_warnings():
-            warnings.filterwarnings("error", message=".*batching rule")
-            try:
-                return torch.func.vmap(self._function, chunk_size=size)(tensors)
-            except Exception:
-                # Whatever is wrong with the function itself is raised by the loop.
-                return None
-
-
-def _look(function: _Batched, enough: float) -> tuple[_Answer, Indices]:
+def _look(function: Batched, enough: float) -> tuple[Findings, Indices]:
     """What a brief look finds, and which inputs it leaves open."""
     x, epsilon, outputs = function.x, function.epsilon, function.outputs
     along = brief.direction(x)
@@ -276,15 +171,16 @@ def _look(function: _Batched, enough: float) -> tuple[_Answer, Indices]:
     value = np.concatenate([part.value for part in parts]).reshape(-1, outputs)
     bound = np.concatenate([part.bound for part in parts]).reshape(-1, outputs)
     bound = brief.confirmed(bound, along @ value, np.abs(along) @ bound, probe)
-    largest = np.abs(value).max(axis=1)
-    settled = bound.max(axis=1) <= enough * largest
+    settled = bound.max(axis=1) <= enough * np.abs(value).max(axis=1)
     if unmoved.any() and (function.disturbed() <= probe.noise).all():
         # No step moved it, nor are all of them on one stair of its rounding.
         settled |= unmoved
-    return _smooth(Candidates(value.reshape(-1), bound.reshape(-1))), np.flatnonzero(~settled)
+    return Findings.smooth(Candidates(value.reshape(-1), bound.reshape(-1))), np.flatnonzero(
+        ~settled
+    )
 
 
-def _climbed(function: _Batched, inputs: Indices) -> Iterator[tuple[Indices, _Answer]]:
+def _climbed(function: Batched, inputs: Indices) -> Iterator[tuple[Indices, Findings]]:
     """What whole ladders find of as many inputs at a time as the memory budget allows."""
     steps, scale = ladder(function.x[inputs], function.bits)
     rounding = function.disturbed()
@@ -303,7 +199,7 @@ def _climbed(function: _Batched, inputs: Indices) -> Iterator[tuple[Indices, _An
             rounding=np.tile(rounding, len(entries)),
             epsilon=function.epsilon,
         )
-        yield entries, _answer(samples)
+        yield entries, Findings.of(samples)
 
 
 def _chunks(inputs: Indices, points: int, chunk: int) -> Iterator[Indices]:
@@ -313,7 +209,7 @@ def _chunks(inputs: Indices, points: int, chunk: int) -> Iterator[Indices]:
         yield inputs[start : start + size]
 
 
-def _sample(function: _Batched, steps: Array, entries: Indices) -> tuple[Array, Array]:
+def _sample(function: Batched, steps: Array, entries: Indices) -> tuple[Array, Array]:
     """How far x + h is from x − h, (levels, inputs), and f there: (2, levels, inputs, outputs)."""
     levels, inputs = steps.shape
     x = function.x
@@ -322,76 +218,3 @@ def _sample(function: _Batched, steps: Array, entries: Indices) -> tuple[Array, 
     points[:] = x
     points[:, np.arange(inputs), entries] = displaced
     return displaced[:levels] - displaced[levels:], function(points.reshape(-1, x.size))
-
-
-class _Answer(NamedTuple):
-    """What is known of each entry, (entries,): the outputs by the first input, the second, ...
-
-    `before` and `after` are one-sided derivatives, given where there are kinks.
-    """
-
-    midpoint: Array
-    radius: Array
-    kind: NDArray[np.int64]
-    before: Array
-    after: Array
-
-
-def _answer(samples: Samples) -> _Answer:
-    found = differences(samples)
-    estimate, kind = extrapolate(found), kinds(samples, found)
-    radius = np.where(kind, np.inf, estimate.bound)
-    kinked = (kind == Kind.KINK.value).any()
-    before, after = one_sided_slopes(samples, found) if kinked else (radius, radius)
-    return _Answer(estimate.value, radius, kind, before, after)
-
-
-def _blank(inputs: int, outputs: int) -> _Answer:
-    """Nothing known yet."""
-    size = inputs * outputs
-    kind = np.zeros(size, dtype=np.int64)
-    return _Answer(np.zeros(size), np.full(size, np.inf), kind, np.zeros(size), np.zeros(size))
-
-
-def _smooth(found: Candidates) -> _Answer:
-    """Derivatives of entries that are not singular."""
-    kind = np.zeros(found.value.shape, dtype=np.int64)
-    return _Answer(found.value, found.bound, kind, np.zeros(kind.shape), np.zeros(kind.shape))
-
-
-def _transposed(entries: Array, output: tuple[int, ...], point: tuple[int, ...]) -> Array:
-    """Outputs by inputs, in the shape of a Jacobian."""
-    columns = entries.reshape(math.prod(point), math.prod(output))
-    return np.ascontiguousarray(columns.T).reshape(output + point)
-
-
-def _notes(answer: _Answer, output: tuple[int, ...], point: tuple[int, ...]) -> Iterator[str]:
-    """A sentence for each kind met: where first, and at how many entries more."""
-    for kind in sorted(set(answer.kind.tolist()) - {Kind.NONE.value}):
-        entries = np.flatnonzero(answer.kind == kind)
-        first, others = int(entries[0]), len(entries) - 1
-        sides = _sides(float(answer.before[first]), float(answer.after[first]))
-        yield (
-            _WORDS[kind]
-            + _where(first, output, point)
-            + (f": the one-sided derivatives are {sides}" if kind == Kind.KINK else "")
-            + (f" (and at {others} more entries)" if others else "")
-        )
-
-
-def _sides(before: float, after: float) -> str:
-    """Both to four digits; 0 where it is only the error of the other's size."""
-    error = 1e-6 * max(abs(before), abs(after))
-    return " and ".join(f"{side if abs(side) > error else 0.0:.4g}" for side in (before, after))
-
-
-def _where(entry: int, output: tuple[int, ...], point: tuple[int, ...]) -> str:
-    """ ", output[1] by input[0, 2]"; nothing where both are scalars."""
-    if not output and not point:
-        return ""
-    i, o = divmod(entry, math.prod(output))
-    return f", {_named('output', o, output)} by {_named('input', i, point)}"
-
-
-def _named(word: str, position: int, shape: tuple[int, ...]) -> str:
-    return f"{word}{[int(k) for k in np.unravel_index(position, shape)]}" if shape else word

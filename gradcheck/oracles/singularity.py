@@ -26,7 +26,7 @@ Indices = NDArray[np.intp]
 
 _ABOVE_NOISE: Final = 64
 _TOLERANCE: Final = 0.05  # of an exponent
-_STEEP: Final = 0.9  # an exponent of a rise below it: the tangent is vertical
+STEEP: Final = 0.9  # an exponent of a rise below it: the tangent is vertical
 _CHAOS: Final = 2.0**-20  # of the largest |f|
 _WINDOW: Final = np.arange(3)[:, None]  # of adjacent levels, whose exponents must agree
 
@@ -57,7 +57,7 @@ def kinds(samples: Samples, found: Differences) -> NDArray[np.int64]:
         Kind.ISOLATED: _alone(samples),
         Kind.EDGE: _one_sided(samples),
         Kind.JUMP: _below(rise, _TOLERANCE),
-        Kind.CUSP: (_below(bend, 1 - _TOLERANCE) & (bend[0] > _TOLERANCE)) | _below(rise, _STEEP),
+        Kind.CUSP: (_below(bend, 1 - _TOLERANCE) & (bend[0] > _TOLERANCE)) | _below(rise, STEEP),
         Kind.KINK: (np.abs(bend - 1) <= _TOLERANCE).all(axis=0) & _persists(found, last),
         Kind.NOISE: noisy,
     }
@@ -69,21 +69,13 @@ def kinds(samples: Samples, found: Differences) -> NDArray[np.int64]:
 
 def _falls(bend: Array, rise: Array) -> bool:
     """Whether all entries are clearly smooth: then none can be of the other kinds."""
-    return bool((bend > 1 + _TOLERANCE).all() and (rise >= _STEEP).all())
+    return bool((bend > 1 + _TOLERANCE).all() and (rise >= STEEP).all())
 
 
-def one_sided_slopes(samples: Samples, found: Differences) -> tuple[Array, Array]:
-    """The derivatives from below and from above, at the finest steps above the noise."""
-    _, (last,) = _exponents(found.second[None], found)
-    before = (samples.centre - samples.backward) / samples.step
-    after = (samples.forward - samples.centre) / samples.step
-    return _at_zero(before, last), _at_zero(after, last)
-
-
-def _at_zero(slope: Array, last: Indices) -> Array:
-    """First-order slopes at `last` and the level before it, extrapolated once."""
-    fine, wide = _at(slope, last), _at(slope, np.maximum(last - 1, 0))
-    return fine + (fine - wide) / 3
+def exponents(size: Array, found: Differences) -> tuple[Array, Indices]:
+    """The last three exponents s in size ∝ h^s, (3, entries), and the level of the very last."""
+    (found_exponents,), (last,) = _exponents(size[None], found)
+    return found_exponents, last
 
 
 def _exponents(sizes: Array, found: Differences) -> tuple[Array, Indices]:

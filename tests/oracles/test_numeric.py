@@ -14,7 +14,7 @@ from mpmath import mp, mpf
 from torch import Tensor
 
 from gradcheck.ball import Ball
-from gradcheck.oracles import numeric
+from gradcheck.oracles import batched
 from gradcheck.oracles.differences import Effort
 from gradcheck.oracles.monte_carlo import MonteCarlo, Noise
 from gradcheck.oracles.numeric import Curve, jacobian, slopes
@@ -36,8 +36,10 @@ def curve(function: Scalar, x: float) -> Curve:
     return Curve(x, lambda points: function(points).expand(points.shape), disturb)
 
 
-def slope(function: Scalar, point: Tensor, effort: Effort = "full") -> Ball:
-    return slopes([curve(function, point.item())], effort=effort)[0]
+def slope(
+    function: Scalar, point: Tensor, effort: Effort = "full", *, subgradient: bool = False
+) -> Ball:
+    return slopes([curve(function, point.item())], effort=effort, subgradient=subgradient)[0]
 
 
 METHODS = [jacobian, slope]
@@ -434,18 +436,17 @@ def test_function_that_vmap_refuses_is_called_point_by_point() -> None:
     assert agrees(jacobian(function, x), torch.diag(2 * x))
 
 
-def test_vmap_is_tried_once() -> None:
-    batched = []
+def test_vmap_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
 
     def function(x: Tensor) -> Tensor:
-        batched.append(torch._C._functorch.is_batchedtensor(x))
+        seen.append(torch._C._functorch.is_batchedtensor(x))
         return x * x.sum().item()
 
-    numeric_budget = pytest.MonkeyPatch()
-    with numeric_budget.context() as patch:
-        patch.setattr(numeric, "CHUNK_ELEMENTS", 60)
+    with monkeypatch.context() as patch:
+        patch.setattr(batched, "CHUNK_ELEMENTS", 60)
         assert jacobian(function, tensor([1.0, 2.0])).shape == (2, 2)
-    assert sum(batched) == 1
+    assert sum(seen) == 1
 
 
 def test_warning_of_a_missing_batching_rule_leads_to_the_loop() -> None:
@@ -492,7 +493,7 @@ def test_stair_of_rounding_is_not_taken_for_a_constant() -> None:
 
 @pytest.mark.parametrize("budget", [1, 100, 1000])
 def test_batches_respect_the_memory_budget(budget: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(numeric, "CHUNK_ELEMENTS", budget)
+    monkeypatch.setattr(batched, "CHUNK_ELEMENTS", budget)
     weight, x = normal(6, 5), normal(5)
     sizes = []
 
@@ -528,7 +529,11 @@ def sided(before: str, after: str) -> str:
     return f"a kink at this point: the one-sided derivatives are {before} and {after}"
 
 
-JUMP, EDGE = "a jump at this point", "at the edge of the domain"
+def edge(inside: str) -> str:
+    return f"at the edge of the domain: the one-sided derivative is {inside}"
+
+
+JUMP = "a jump at this point"
 CUSP = "a cusp or a singularity at this point"
 UNDEFINED = "not finite at this point"
 
@@ -545,11 +550,16 @@ SINGULAR: list[tuple[Scalar, float, str]] = [
     (torch.sign, 0.0, JUMP),
     (lambda x: torch.heaviside(x, tensor(1.0)) + torch.sin(x), 0.0, JUMP),
     (lambda x: torch.sqrt(torch.abs(x)), 0.0, CUSP),
-    (lambda x: torch.sign(x) * torch.abs(x) ** (1 / 3), 0.0, CUSP),
-    (torch.sqrt, 0.0, EDGE),
-    (torch.asin, 1.0, EDGE),
-    (torch.acosh, 1.0, EDGE),
-    (lambda x: x * torch.sqrt(x), 0.0, EDGE),
+    (
+        lambda x: torch.sign(x) * torch.abs(x) ** (1 / 3),
+        0.0,
+        (CUSP + ": the one-sided derivatives are inf and inf"),
+    ),
+    (torch.sqrt, 0.0, edge("inf")),
+    (torch.asin, 1.0, edge("inf")),
+    (torch.acosh, 1.0, edge("inf")),
+    (torch.acos, -1.0, edge("-inf")),
+    (lambda x: x * torch.sqrt(x), 0.0, edge("0")),
     (torch.log, 0.0, UNDEFINED),
     (torch.reciprocal, 0.0, UNDEFINED),
     (lambda x: 1 / x**2, 0.0, UNDEFINED),
@@ -568,6 +578,49 @@ def test_singularity_has_no_bound_and_a_note(
     ball = method(function, tensor(x), effort=effort)
     assert np.isinf(ball.radius)
     assert ball.notes == (note,)
+
+
+BETWEEN: list[tuple[Scalar, float, list[float], list[float]]] = [
+    (torch.relu, 0.0, [0.0, 0.3, 1.0], [-1e-9, 1 + 1e-9, np.nan, np.inf]),
+    (lambda x: 3 + torch.abs(x - 1), 1.0, [-1.0, 0.0, 1.0], [-1.00001, 1.00001]),
+    (lambda x: torch.maximum(torch.sin(x), x * x), 0.0, [0.0, 0.5, 1.0], [-1e-6, 1 + 1e-6]),
+    (torch.sqrt, 0.0, [np.inf], [0.0, 1e300, -np.inf, np.nan]),
+    (torch.acos, -1.0, [-np.inf], [0.0, np.inf]),
+    (lambda x: x * torch.sqrt(x), 0.0, [0.0], [1e-3]),
+    (lambda x: torch.sqrt(1 - x) * torch.exp(x) + x * torch.sqrt(1 - x * x), 1.0, [-np.inf], [1.0]),
+    (lambda x: torch.where(x < 1, torch.exp(x), np.nan), 1 - 2.0**-53, [np.exp(1)], [2.7182]),
+    (lambda x: torch.sign(x) * torch.abs(x) ** (1 / 3), 0.0, [np.inf], [-np.inf, 1.0]),
+    (lambda x: torch.sqrt(torch.relu(x)), 0.0, [0.0, 5.0, np.inf], [-1e-3, np.nan]),
+]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("effort", EFFORTS)
+@pytest.mark.parametrize(("function", "x", "right", "wrong"), BETWEEN)
+def test_all_that_lies_between_the_one_sided_derivatives_is_a_subgradient(
+    function: Scalar,
+    x: float,
+    right: list[float],
+    wrong: list[float],
+    effort: Effort,
+    method: Callable[..., Ball],
+) -> None:
+    ball = method(function, tensor(x), effort=effort, subgradient=True)
+    for value in right:
+        assert ball.distance_to(np.array(value)) <= 2 * ball.radius
+    for value in wrong:
+        assert ball.distance_to(np.array(value)) > 2 * ball.radius
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("function", "x"),
+    [(torch.floor, 2.0), (lambda x: torch.sqrt(torch.abs(x)), 0.0), (torch.log, 0.0)],
+)
+def test_jumps_and_poles_have_no_subgradient(
+    function: Scalar, x: float, method: Callable[..., Ball]
+) -> None:
+    assert np.isinf(method(function, tensor(x), subgradient=True).radius)
 
 
 SMOOTH: list[tuple[str, Scalar, float, float]] = [

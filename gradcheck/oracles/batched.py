@@ -1,0 +1,93 @@
+"""A function of one point, evaluated at many of them."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from gradcheck.ball import Array
+from gradcheck.oracles.rounding import deviation, repeated, to_array
+
+Function = Callable[[Tensor], Tensor]
+
+CHUNK_ELEMENTS: Final = 2**20
+"""The most elements, of inputs or of outputs, that a function is given in one batch."""
+
+
+class Batched:
+    """A function of one point, applied to many: by `vmap`, or one by one if that does not work."""
+
+    def __init__(self, function: Function, point: Tensor, precision: torch.dtype) -> None:
+        self._function = function
+        self._point = point
+        self._precision = precision
+        value = function(point.detach().clone())
+        self.value = to_array(value).reshape(-1)
+        self.output = tuple(value.shape)
+        self.x = to_array(point).reshape(-1)
+        self.epsilon = float(torch.finfo(precision).eps)
+        self.bits = 1 - round(math.log2(self.epsilon))
+        self._vmap = True
+
+    @property
+    def inputs(self) -> int:
+        return self.x.size
+
+    @property
+    def outputs(self) -> int:
+        return self.value.size
+
+    @property
+    def chunk(self) -> int:
+        """How many points it is given in one batch."""
+        return max(1, CHUNK_ELEMENTS // max(1, self.inputs, self.outputs))
+
+    def rounded(self, numbers: Array) -> Array:
+        """Numbers that the function's dtype holds."""
+        if self._precision is torch.float64:
+            return numbers
+        rounded: Array = torch.from_numpy(numbers).to(self._precision).to(torch.float64).numpy()
+        return rounded
+
+    def disturbed(self) -> Array:
+        """How far rounding moves each entry of its value at the point."""
+        disturb = repeated(lambda: self._function(self._point.detach().clone()).to(torch.float64))
+        return deviation(disturb, self.epsilon / 2, samples=2)[1].reshape(-1)
+
+    def __call__(self, points: Array) -> Array:
+        """Its values at points (count, inputs): (count, outputs)."""
+        tensors = torch.from_numpy(points.reshape(-1, *self._point.shape)).to(self._point.device)
+        values = self._together(tensors) if self._vmap else None
+        if values is None:
+            self._vmap = False
+            values = self._one_by_one(tensors)
+        return to_array(values).reshape(len(points), -1)
+
+    def _one_by_one(self, tensors: Tensor) -> Tensor:
+        """All values from a loop: NaN where the function raises, as it did not at the point.
+
+        Some functions say so where they are not defined, as a Cholesky factor does.
+        """
+        values = []
+        for tensor in tensors:
+            try:
+                values.append(self._function(tensor))
+            except Exception:
+                values.append(torch.full(self.output, torch.nan, dtype=torch.float64))
+        return torch.stack(values)
+
+    def _together(self, tensors: Tensor) -> Tensor | None:
+        """All values from vmap; None if it cannot, or says that it would loop anyway."""
+        size = self.chunk if self.chunk < len(tensors) else None
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message=".*batching rule")
+            try:
+                return torch.func.vmap(self._function, chunk_size=size)(tensors)
+            except Exception:
+                # Whatever is wrong with the function itself is raised by the loop.
+                return None
