@@ -36,6 +36,11 @@ class Ball:
     def shape(self) -> tuple[int, ...]:
         return self.midpoint.shape
 
+    def scaled(self, times: int, shape: tuple[int, ...]) -> Ball:
+        """So many times as much (from 1), in another shape."""
+        midpoint, radius = (times * part for part in (self.midpoint, self.radius))
+        return Ball(midpoint.reshape(shape), radius.reshape(shape), self.basis, self.notes)
+
     def distance(self, other: Ball) -> Array:
         """How far the other's midpoint is from this one's."""
         return self.distance_to(other.midpoint)
@@ -106,6 +111,11 @@ class Between(Ball):
         with np.errstate(invalid="ignore"):
             middle = np.where(lower == upper, lower, (lower + upper) / 2)
         return cls(middle, radius, basis, notes, lower=lower, upper=upper)
+
+    def scaled(self, times: int, shape: tuple[int, ...]) -> Between:
+        ends = self.lower, self.upper, self.radius
+        lower, upper, radius = (times * end.reshape(shape) for end in ends)
+        return Between.ends(lower, upper, radius, self.basis, self.notes)
 
     def distance_to(self, point: Array) -> Array:
         """How far it is from the nearest of the values; ∞ for NaN."""

@@ -10,8 +10,8 @@ from gradcheck.accuracy import digits_kept
 from gradcheck.advice import advice
 from gradcheck.ball import Array, Ball, Basis
 from gradcheck.casefile.case import DIGITS
+from gradcheck.demands import Demands
 from gradcheck.entries import SHOWN, Label, worst_entries
-from gradcheck.place import Place
 from gradcheck.published import Published
 from gradcheck.results import UNSTABLE, WORST_FIRST
 from gradcheck.verdict import Judgement, Verdict, excludes, worst_of
@@ -35,7 +35,7 @@ def conclude(
     judgement: Judgement,
     published: Sequence[Published],
     *,
-    place: Place,
+    demands: Demands,
     label: Label,
     formula: str = "",
     notes: Sequence[str] = (),
@@ -46,13 +46,13 @@ def conclude(
     `others` are balls for the reader, beside those that were judged, and `notes` what is to be said
     about who was asked.
     """
-    dtype, required = place.dtype, place.case.required_resolution(place.dtype)
+    dtype, required = demands.dtype, demands.resolution
     digits = {
         name: digits_kept(distance, truth.radius, judgement.scale, dtype)
         for name, distance in judgement.distances.items()
         if name not in judgement.blame and judgement.resolution < math.inf
     }
-    inaccurate, accuracy = _accuracy(digits, _asked(place))
+    inaccurate, accuracy = _accuracy(digits, demands.digits)
     verdicts = {judgement.verdict, accuracy, *(one.verdict for one in published)}
     verdict = min(verdicts, key=WORST_FIRST.index)
     wrong = [one for one in published if one.verdict == "fail"]
@@ -91,11 +91,18 @@ def conclude(
             *truth.notes,
             *notes,
             *([TOO_SURE] if too_sure else []),
+            *([_allowed(judgement)] if judgement.is_allowed else []),
             *(one.note for one in published if one.note),
-            *_accuracy_notes(truth, answers, judgement.distances, digits, place),
+            *_accuracy_notes(truth, answers, judgement.distances, digits, demands),
             *advice(judgement.verdict, truth, answers, judgement, dtype, required),
         ),
     }
+
+
+def _allowed(judgement: Judgement) -> str:
+    return (
+        f"within the caller's atol and rtol, off by {judgement.difference:.2g} of the largest entry"
+    )
 
 
 def truth_name(truth: Ball) -> str:
@@ -119,24 +126,20 @@ def _accuracy_notes(
     answers: Mapping[str, Ball],
     distances: Mapping[str, Array],
     digits: Digits,
-    place: Place,
+    demands: Demands,
 ) -> Iterator[str]:
     """Who loses more digits than the resolution leaves, or than the rounding bound explains."""
-    required, asked = place.case.required_resolution(place.dtype), _asked(place)
+    dtype, asked = demands.dtype, demands.digits
     for name, (least, most) in digits.items():
         ball = answers[name]
-        if 10**-most > required or most < asked:
+        if 10**-most > demands.resolution or most < asked:
             at = worst_of(truth, ball) or ()
-            kept = f"{name} keeps {least:.1f} of {DIGITS[place.dtype]:.1f} digits in {place.dtype}"
+            kept = f"{name} keeps {least:.1f} of {DIGITS[dtype]:.1f} digits in {dtype}"
             wanted = f" ({asked:g} are asked for)" if most < asked else ""
             values = f"{ball.midpoint[at]:.6g} against {truth.midpoint[at]:.6g}"
             yield f"{UNSTABLE}: {kept}{wanted}, {values}"
         if truth.basis == "proven" and (distances[name] > truth.radius + ball.radius).any():
             yield f"{name} is further off than rounding explains, though less than ten times"
-
-
-def _asked(place: Place) -> float:
-    return place.case.required_digits(place.dtype)
 
 
 def _blame(

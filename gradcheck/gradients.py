@@ -111,8 +111,7 @@ class Gradients:
         ball = ask(claim)
         adds_up = origin in self.function.given and not self.case.passes.zero_grad
         times = self.case.passes.count if adds_up else 1
-        midpoint, radius = times * ball.midpoint, times * ball.radius
-        return Ball(midpoint.reshape(shape), radius.reshape(shape), ball.basis, ball.notes)
+        return ball.scaled(times, shape)
 
     def _is_flat(self, name: str) -> bool:
         """Whether the derivative is 0 within what is known of it."""
@@ -137,7 +136,7 @@ class Gradients:
             answers,
             judgement,
             published,
-            place=self.place,
+            demands=self.place.demands,
             label=lambda index: indexed(name + GRAD, index),
         )
 

@@ -158,7 +158,7 @@ class _Check:
             answers,
             judgement,
             self._published(truth, answers, judgement),
-            place=self.place,
+            demands=self.place.demands,
             label=claim_label(claim, self.answers.output.ndim)
             if is_whole
             else direction_label(claim),

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gradcheck.casefile.case import Case, DType, Point
 from gradcheck.claims import Claim
+from gradcheck.demands import Demands
 from gradcheck.errors import EvaluationError
 from gradcheck.functions import Environment, Segment
 from gradcheck.rigorous.numbers import exactly
@@ -61,6 +62,12 @@ class Place:
         if not isinstance(value, Tensor):
             raise EvaluationError(f"`{name}` has several results: choose one, as in {name}[0]")
         return value
+
+    @property
+    def demands(self) -> Demands:
+        """What the case asks for in this dtype."""
+        case, dtype = self.case, self.dtype
+        return Demands(dtype, case.required_resolution(dtype), case.required_digits(dtype))
 
     def natural_scale(self, output: str, input: str) -> float:
         """max|A| / max(1, max|B|), the size of dA/dB where nothing else tells it."""

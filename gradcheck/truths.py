@@ -100,13 +100,13 @@ class Truths:
         return self._found[key]
 
     def _ask(self, claim: Claim, effort: Effort) -> Ball:
-        segment = self._segment(claim)
+        segment, anywhere = self._segment(claim), self._place.case.subgradient
         if not segment.is_pointwise:
             at = segment.held[segment.start]
-            return numeric.jacobian(_function(segment), at, effort=effort)
+            return numeric.jacobian(_function(segment), at, effort=effort, subgradient=anywhere)
         if effort == "quick" and claim.quantity in self._side_by_side:
             return self._side_by_side[claim.quantity]
-        return numeric.slopes([_curve(segment)], effort=effort)[0]
+        return numeric.slopes([_curve(segment)], effort=effort, subgradient=anywhere)[0]
 
     @cached_property
     def _held(self) -> Environment:
@@ -118,7 +118,9 @@ class Truths:
         segments = {claim.quantity: self._segment(claim) for claim in self._claims}
         curves = {name: _curve(one) for name, one in segments.items() if one.is_pointwise}
         try:
-            balls = numeric.slopes(list(curves.values()), effort="quick") if curves else []
+            anywhere = self._place.case.subgradient
+            listed = list(curves.values())
+            balls = numeric.slopes(listed, effort="quick", subgradient=anywhere) if curves else []
         except Exception:
             return {}  # what raises is asked for by itself, and raises then
         return dict(zip(curves, balls, strict=True))

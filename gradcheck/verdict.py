@@ -50,6 +50,7 @@ class Judgement:
     that are wrong, in the order they were given. `is_truth_alone` where all of several answers
     agree with each other and none with a truth that is itself an estimate: that accuses nobody.
     `is_hidden` where the formula is wrong, but so little that its evaluation does not show it.
+    `is_allowed` where nothing but the caller's allowance keeps it from failing.
     """
 
     verdict: Verdict
@@ -61,6 +62,7 @@ class Judgement:
     distances: Mapping[str, Array]
     is_truth_alone: bool = False
     is_hidden: bool = False
+    is_allowed: bool = False
 
 
 def judge(
@@ -70,6 +72,7 @@ def judge(
     resolution: float,
     negligible: float = 0.0,
     proof: Proof | None = None,
+    allowance: Array | None = None,
 ) -> Judgement:
     """Holds every answer, of which there is one at least, against the truth, entry by entry.
 
@@ -85,18 +88,26 @@ def judge(
 
     With a `proof` the formula is right or wrong, however the answers are rounded: that makes
     nothing inconclusive then, and the resolution achieved is the proof's.
+
+    `allowance` is what the caller accepts, entry by entry: a distance within it is right, and radii
+    that are together within it are sharp enough.
     """
     balls = answers.values()
     distance, radius = (
         np.array([truth.distance(b) for b in balls]),
         np.array([b.radius for b in balls]),
     )
-    allowance = np.array([ALLOWANCE[b.basis] for b in balls]).reshape(-1, *[1] * truth.radius.ndim)
+    times = np.array([ALLOWANCE[b.basis] for b in balls]).reshape(-1, *[1] * truth.radius.ndim)
     joint = truth.radius + radius
-    allowed = TRUTH_ALLOWANCE * truth.radius + allowance * radius
+    allowed = TRUTH_ALLOWANCE * truth.radius + times * radius
     known = max(truth.largest(), *(ball.largest() for ball in balls))
     scale = _scale(known, fallback_scale, negligible)
     wrong, apart = distance > allowed, distance > joint
+    is_allowed = False
+    if allowance is not None:
+        beyond = ~(distance <= allowance)
+        is_allowed = bool((apart & ~beyond).any())
+        wrong, apart = wrong & beyond, apart & beyond
     blamed: set[str] = set()
     if wrong.any():
         blamed = {name for name, entries in zip(answers, wrong, strict=True) if entries.any()}
@@ -107,7 +118,10 @@ def judge(
     alone = truth.basis == "estimated" and len(blame) == len(answers) > 1 and _agree(answers)
     blame = () if alone else blame
     achieved = 2 * _largest(joint if proof is None else proof.radius) / scale
-    undecided = achieved > resolution or (proof is None and bool(apart.any()))
+    blurred = achieved > resolution
+    if blurred and allowance is not None:
+        blurred = bool(((2 * joint > resolution * scale) & ~(joint <= allowance)).any())
+    undecided = blurred or (proof is None and bool(apart.any()))
     return Judgement(
         "fail" if blame else "inconclusive" if undecided else "pass",
         blame,
@@ -118,6 +132,7 @@ def judge(
         dict(zip(answers, distance, strict=True)),
         alone,
         hidden,
+        is_allowed,
     )
 
 

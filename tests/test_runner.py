@@ -803,3 +803,46 @@ def test_a_numeric_oracle_that_is_too_sure_is_blamed_too(check_one, monkeypatch)
     assert (result.verdict, result.blame) == ("fail", "handwritten,numeric")
     assert result.notes == (TOO_SURE,)
     assert check_one(text.format("cos(x)")).verdict == "pass"
+
+
+# Subgradients
+
+
+@pytest.mark.parametrize(
+    ("function", "x", "right", "wrong"),
+    [
+        ("relu(x)", "0", ["0", "0.5", "1", "(x > 0)*1.0"], ["-0.001", "1.001", "2"]),
+        ("abs(x - 1)", "1", ["0", "-1"], ["1.5"]),
+        ("clamp(x, -1, 1)", "1", ["0", "1"], ["-1"]),
+        ("sqrt(x)", "0", ["1/(2*sqrt(x))"], ["0", "1000000"]),
+        ("amax(x)", "[2, 2, 1]", ["[1, 0, 0]", "[0.5, 0.5, 0]"], ["[0.5, 0.5, 0.5]"]),
+        ("x**2", "3", ["2*x"], ["x"]),
+    ],
+)
+def test_at_a_declared_kink_any_value_between_the_one_sided_derivatives_is_right(
+    check, function, x, right, wrong
+):
+    text = f"""
+        function: {function}
+        inputs: {{x: {x}}}
+        subgradient: true
+        derivatives: {{x: [{{}}]}}
+    """
+    quoted = ", ".join(f'"{formula}"' for formula in [*right, *wrong])
+    results = check(text.replace("{}", quoted))
+    assert [(r.verdict, r.blame) for r in results] == [
+        *[("pass", "")] * len(right),
+        *[("fail", "handwritten")] * len(wrong),
+    ]
+
+
+def test_what_backward_leaves_at_a_declared_kink_is_a_subgradient_too(check_one):
+    result = check_one("""
+        function: relu(x)
+        inputs: {x: 0}
+        subgradient: true
+        autograd: {backward_passes: 3}
+        expect: {x.grad: 0}
+    """)
+    assert result.verdict == "pass"
+    assert "the one-sided derivatives are 0 and 1" in result.notes[0]

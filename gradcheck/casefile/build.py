@@ -144,6 +144,7 @@ class CaseBuilder:
             devices=tuple(dict.fromkeys(several(model.devices or defaults.devices or "auto"))),
             resolution=_number(model.resolution or defaults.resolution),
             digits=_number(model.digits or defaults.digits),
+            subgradient=model.subgradient,
             skip=model.skip and _printable(model.skip),
             xfail=_expected_failure(model.xfail),
         )

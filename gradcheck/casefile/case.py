@@ -98,6 +98,7 @@ class Case:
     devices: tuple[str, ...]
     resolution: float | None
     digits: float | None
+    subgradient: bool
     skip: str | None
     xfail: ExpectedFailure | None
 

@@ -333,6 +333,13 @@ class Case(Defaults):
             examples=[{"x": "2*x*cos(x**2)"}, {"dloss/dw": "x.T @ d_mse(y, z)"}],
         ),
     ] = Derivatives()
+    subgradient: Annotated[
+        bool,
+        Field(
+            description="Whether, at a kink, any value between the one-sided derivatives is right.",
+            examples=[True],
+        ),
+    ] = False
     autograd: Annotated[
         Optional[Autograd],
         Field(

@@ -54,7 +54,7 @@ MISTAKES = {
         (
             "5:5: unknown key `zzz`: known are about, autograd, constants, derivatives, "
             "devices, digits, dtypes, expect, function, inputs, points, resolution, samples, "
-            "sizes, skip, source, tags, xfail"
+            "sizes, skip, source, subgradient, tags, xfail"
         ),
     ),
     "a misspelled key that is needed": (
