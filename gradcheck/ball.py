@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -123,3 +124,17 @@ class Between(Ball):
             outside = np.fmax(np.fmax(self.lower - point, point - self.upper), 0.0)
         apart: Array = np.where((self.lower <= point) & (point <= self.upper), 0.0, outside)
         return np.where(np.isnan(point), np.inf, apart)
+
+
+def stacked(balls: Sequence[Ball], times: float = 1.0) -> Ball:
+    """Numbers in one ball, (k,), each so many times (> 0) as much."""
+    radius = times * np.array([ball.radius for ball in balls])
+    notes = tuple(dict.fromkeys(note for ball in balls for note in ball.notes))
+    ends = [
+        (ball.lower, ball.upper) if isinstance(ball, Between) else (ball.midpoint, ball.midpoint)
+        for ball in balls
+    ]
+    lower, upper = times * np.array(ends).reshape(-1, 2).T
+    if (lower == upper).all():
+        return Ball(lower, radius, balls[0].basis, notes)
+    return Between.ends(lower, upper, radius, balls[0].basis, notes)

@@ -6,11 +6,14 @@
     ├── ShapeError                  a hand-written value whose shape is no derivative's
     ├── UsageError                  a path, a selection or a setting that cannot be meant
     ├── InvalidCaseError            a case, or a file, with something wrong in it
+    ├── ChangedOutputError          a function whose output is another kind of thing nearby
+    ├── CheckFailedError            a check in Python with results that are not right
     └── CaseFailedError             a case with results that are not right
         └── ExpectedFailureError    which its `xfail` foretold
 
 What is wrong in a case file, and what a check finds, is data: see `casefile.problems.Problem` and
-`results.Result`. The last three are for a caller, such as pytest, to whom that is an exception.
+`results.Result`. The errors of failed checks and cases, and of invalid ones, are for a caller, such
+as pytest, to whom that is an exception.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
     from gradcheck.casefile.problems import Problem
     from gradcheck.language.expression import Expression
+    from gradcheck.report.report import Report
     from gradcheck.results import Result
 
 
@@ -73,6 +77,18 @@ class InvalidCaseError(GradcheckError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))
         self.problems = problems
+
+
+class ChangedOutputError(GradcheckError):
+    """A function whose output has another shape or dtype, or other parts, than at the point."""
+
+
+class CheckFailedError(GradcheckError):
+    """A check whose `report` has results that are not right."""
+
+    def __init__(self, report: Report, message: str = "") -> None:
+        super().__init__(message or str(report))
+        self.report = report
 
 
 class CaseFailedError(GradcheckError):

@@ -73,6 +73,7 @@ def judge(
     negligible: float = 0.0,
     proof: Proof | None = None,
     allowance: Array | None = None,
+    scale: float | None = None,
 ) -> Judgement:
     """Holds every answer, of which there is one at least, against the truth, entry by entry.
 
@@ -89,6 +90,7 @@ def judge(
     With a `proof` the formula is right or wrong, however the answers are rounded: that makes
     nothing inconclusive then, and the resolution achieved is the proof's.
 
+    `scale` is what the resolution is relative to where entries do not tell, as along directions.
     `allowance` is what the caller accepts, entry by entry: a distance within it is right, and radii
     that are together within it are sharp enough.
     """
@@ -100,8 +102,9 @@ def judge(
     times = np.array([ALLOWANCE[b.basis] for b in balls]).reshape(-1, *[1] * truth.radius.ndim)
     joint = truth.radius + radius
     allowed = TRUTH_ALLOWANCE * truth.radius + times * radius
-    known = max(truth.largest(), *(ball.largest() for ball in balls))
-    scale = _scale(known, fallback_scale, negligible)
+    if scale is None:
+        known = max(truth.largest(), *(ball.largest() for ball in balls))
+        scale = _scale(known, fallback_scale, negligible)
     wrong, apart = distance > allowed, distance > joint
     is_allowed = False
     if allowance is not None:

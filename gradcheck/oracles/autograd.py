@@ -81,6 +81,12 @@ class Graph:
         """The gradient (n,) of one backward pass; `cotangents` are those of what is tracked."""
         return self._row(self.gradients(cotangents), 1)[0]
 
+    def pullback(self, entries: Tensor) -> Tensor:
+        """The gradient (n,) for a cotangent of all outputs' entries (m,)."""
+        parts = torch.split(entries, [leaf.count for leaf in self.output_leaves])
+        pairs = zip(self.outputs, self.output_leaves, parts, strict=True)
+        return self.vjp([leaf.tensor(u, leaf.dtype) for y, leaf, u in pairs if y.requires_grad])
+
     def gradients(
         self, cotangents: Sequence[Tensor], *, batched: bool = False
     ) -> Sequence[Tensor | None]:

@@ -22,11 +22,17 @@ CHUNK_ELEMENTS: Final = 2**20
 class Batched:
     """A function of one point, applied to many: by `vmap`, or one by one if that does not work."""
 
-    def __init__(self, function: Function, point: Tensor, precision: torch.dtype) -> None:
+    def __init__(
+        self,
+        function: Function,
+        point: Tensor,
+        precision: torch.dtype,
+        value: Tensor | None = None,
+    ) -> None:
         self._function = function
         self._point = point
         self._precision = precision
-        value = function(point.detach().clone())
+        value = function(point.detach().clone()) if value is None else value
         self.value = to_array(value).reshape(-1)
         self.output = tuple(value.shape)
         self.x = to_array(point).reshape(-1)
@@ -61,12 +67,17 @@ class Batched:
 
     def __call__(self, points: Array) -> Array:
         """Its values at points (count, inputs): (count, outputs)."""
-        tensors = torch.from_numpy(points.reshape(-1, *self._point.shape)).to(self._point.device)
-        values = self._together(tensors) if self._vmap else None
+        tensors = torch.from_numpy(points).to(self._point.device)
+        return to_array(self.values(tensors))
+
+    def values(self, points: Tensor) -> Tensor:
+        """Its values at points (count, inputs): (count, outputs)."""
+        tensors = points.reshape(-1, *self._point.shape)
+        values = self._together(tensors) if self._vmap and self.chunk > 1 else None
         if values is None:
             self._vmap = False
             values = self._one_by_one(tensors)
-        return to_array(values).reshape(len(points), -1)
+        return values.detach().reshape(len(points), -1)
 
     def _one_by_one(self, tensors: Tensor) -> Tensor:
         """All values from a loop: NaN where the function raises, as it did not at the point.
@@ -79,7 +90,7 @@ class Batched:
                 values.append(self._function(tensor))
             except Exception:
                 values.append(torch.full(self.output, torch.nan, dtype=torch.float64))
-        return torch.stack(values)
+        return torch.stack(values) if len(values) > 1 else values[0][None]
 
     def _together(self, tensors: Tensor) -> Tensor | None:
         """All values from vmap; None if it cannot, or says that it would loop anyway."""

@@ -9,6 +9,7 @@ Arrays are (levels, entries) as in `differences`; an entry is an output by an in
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Final, NamedTuple
 
@@ -103,7 +104,7 @@ def look(seen: Looked, epsilon: float) -> Candidates:
     second = (forward - centre) + (backward - centre)
     # The two sides are not quite as far from the point as each other.
     uneven = epsilon * np.abs(slope) * step[0]
-    bound = np.where(agree, bound + _kink(second, level_noise + uneven, step[0]), np.inf)
+    bound = np.where(agree, bound + _kink(second, level_noise + uneven, step), np.inf)
     bound[np.isnan(bound)] = np.inf
     return Candidates(np.where(bound < np.inf, value, 0.0), bound)
 
@@ -125,23 +126,20 @@ def confirmed(bound: Array, slope: Array, radius: Array, probe: Probe) -> Array:
     return np.where(apart | np.isnan(probe.slope), np.inf, bound)
 
 
-def _kink(second: Array, noise: Array, widest: Array) -> Array:
+def _kink(second: Array, noise: Array, step: Array) -> Array:
     """How much the slope jumps at the point, (entries,); 0 where that is not above the noise.
 
     f(x + h) + f(x − h) − 2 f(x) = a h + b h² + c h⁴ + d h⁶ + …, and a is the jump.
     """
-    weights = _JUMP / widest
+    weights = _jump_weights((step[-4:, 0] / step[0, 0]).tobytes()) / step[0]
     jump: Array = np.abs((weights * second[-4:]).sum(axis=0))
     share = 4 * (np.abs(weights) * noise[-4:]).sum(axis=0)
     return np.where(jump > share, jump, 0.0)
 
 
-def _jump_weights() -> Array:
-    """Of the second differences at the four finest steps, as parts of the widest: a's."""
-    relative = (STEPS / STEPS[0])[-4:, 0]
-    basis = np.stack([relative**power for power in (1, 2, 4, 6)])
+@functools.lru_cache(maxsize=64)
+def _jump_weights(steps: bytes) -> Array:
+    """What the second differences at four steps contribute to a, (4, 1)."""
+    basis = np.stack([np.frombuffer(steps) ** power for power in (1, 2, 4, 6)])
     weights: Array = np.linalg.solve(basis, np.array([1.0, 0.0, 0.0, 0.0]))[:, None]
     return weights
-
-
-_JUMP: Final = _jump_weights()

@@ -29,17 +29,37 @@ def jacobian(function: PythonFunction) -> Tensor:
     return torch.stack(columns, dim=1) if columns else torch.zeros((rows, 0), dtype=torch.float64)
 
 
+def pushforward(function: PythonFunction, entries: Tensor) -> Tensor:
+    """The tangent (m,) of all outputs for a tangent of all inputs' entries (n,), in float64."""
+    parts = torch.split(entries, [leaf.count for leaf in function.inputs])
+    tangents = [
+        leaf.tensor(part, leaf.dtype) for leaf, part in zip(function.inputs, parts, strict=True)
+    ]
+    tensors = [tensor.detach() for tensor in function.graph.inputs]
+    return joined(function, jvp(function, tensors, tangents))
+
+
 def jvp(
     function: PythonFunction, tensors: Sequence[Tensor], tangents: Sequence[Tensor | None]
 ) -> list[Tensor | None]:
     """The outputs' tangents at these inputs; an input without a tangent is a constant."""
     with forward_ad.dual_level():
         duals = [
-            tensor if tangent is None else forward_ad.make_dual(tensor, tangent)
+            tensor if tangent is None else _dual(tensor, tangent)
             for tensor, tangent in zip(tensors, tangents, strict=True)
         ]
         outputs = function.outputs_of(duals)
-        return [forward_ad.unpack_dual(output).tangent for output in outputs]
+        return [_tangent(output) for output in outputs]
+
+
+def _dual(tensor: Tensor, tangent: Tensor) -> Tensor:
+    dual: Tensor = forward_ad.make_dual(tensor, tangent)  # type: ignore[no-untyped-call]
+    return dual
+
+
+def _tangent(dual: Tensor) -> Tensor | None:
+    found: Tensor | None = forward_ad.unpack_dual(dual).tangent  # type: ignore[no-untyped-call]
+    return found
 
 
 def joined(function: PythonFunction, tangents: Sequence[Tensor | None]) -> Tensor:

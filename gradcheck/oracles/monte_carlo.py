@@ -57,8 +57,15 @@ class Noise:
         self._row = 0  # of the last block of factors
 
     def move(self, value: Any) -> Any:
-        """A floating-point tensor, each entry moved by an amount of its own; others as they are."""
-        if not isinstance(value, Tensor) or not value.is_floating_point():
+        """A dense tensor, each entry moved by an amount of its own; anything else as it is.
+
+        Of a complex number either part is an entry; integers and booleans are not moved.
+        """
+        if not isinstance(value, Tensor) or value.layout is not torch.strided:
+            return value
+        if value.is_complex():
+            return torch.view_as_complex(self.move(torch.view_as_real(value.resolve_conj())))
+        if not value.is_floating_point():
             return value
         return torch.addcmul(value, value, self._amounts(value))
 
@@ -186,7 +193,7 @@ class MonteCarlo(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return tree_map(self.noise.move, result)
 
     def _move_in_place(self, value: Any) -> Any:
-        if isinstance(value, Tensor) and value.is_floating_point():
+        if isinstance(value, Tensor) and value.layout is torch.strided:
             value.copy_(self.noise.move(value))
         return value
 

@@ -53,10 +53,10 @@ class Terminal:
             self._skipped.update(result.notes)
         if result.is_bad and self.verbosity >= 0:
             is_known = self._is_known(result) and self.verbosity == 0
-            for line in [_heading(result)] if is_known else block(result):
-                self._print(line)
+            for text in [_heading(result)] if is_known else block(result):
+                self._print(text)
         elif self.verbosity > 0:
-            self._print(_line(result))
+            self._print(line(result))
 
     def _is_known(self, result: Result) -> bool:
         """Whether the like of it has been shown, at another point."""
@@ -94,19 +94,24 @@ def kind_of(result: Result) -> tuple[str, ...]:
 def block(result: Result) -> Iterator[Text]:
     """What went wrong, who is wrong, where, by how much, and how to see it again."""
     yield Text()
+    yield from problem(result)
+    yield Text(f"  repeat: {repeat_command(result)}", "dim")
+
+
+def problem(result: Result) -> Iterator[Text]:
+    """What went wrong, who is wrong, where and by how much."""
     yield _heading(result)
     if sentence := blame_sentence(result):
         yield Text("  " + sentence)
     yield from evidence(result)
-    yield Text(f"  repeat: {repeat_command(result)}", "dim")
 
 
 def evidence(result: Result) -> Iterator[Text]:
     """The formula, the worst entries with every answer, and what is to be said about them."""
     if result.formula:
-        yield Text(f"  {result.line:5} | {result.formula}", "bold")
-    for line in _table(result):
-        yield Text("  " + line)
+        yield Text(f"  {result.line or '':5} | {result.formula}", "bold")
+    for row in _table(result):
+        yield Text("  " + row)
     for note in result.notes:
         yield Text(f"  {note}")
 
@@ -114,12 +119,11 @@ def evidence(result: Result) -> Iterator[Text]:
 def _heading(result: Result) -> Text:
     heading = Text()
     heading.append(result.verdict.upper(), STYLE[result.verdict])
-    heading.append(f"  {result.file}:{result.line}  ")
+    heading.append(f"  {result.file}:{result.line}  " if result.file else "  ")
     heading.append(f"{result.case}  {result.quantity}".rstrip(), "bold")
-    where = [result.dtype, result.device]
-    if result.point:
-        where.append(f"point {result.point}")
-    return heading.append(f"  [{', '.join(where)}]")
+    point = f"point {result.point}" if result.point else ""
+    where = ", ".join(filter(None, [result.dtype, result.device, point]))
+    return heading.append(f"  [{where}]" if where else "")
 
 
 def blame_sentence(result: Result) -> str:
@@ -198,7 +202,8 @@ def _percent(ratio: float | None) -> str:
     return f"{ratio:.2%}" if 1e-3 <= ratio < 10 else f"{ratio:.1e}"
 
 
-def _line(result: Result) -> Text:
+def line(result: Result) -> Text:
+    """What became of a result, in one line."""
     text = Text("  ")
     text.append(result.verdict, STYLE[result.verdict])
     where = f"{result.dtype} {result.device} point {result.point}" if result.point else ""

@@ -1,0 +1,130 @@
+"""A call of a Python function: its arguments, some tensors of which can be replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor
+from torch.utils import _pytree
+
+from gradcheck.errors import UsageError
+from gradcheck.leaves import flattened, is_differentiable, path_text, widened
+from gradcheck.user_code import parameters_of
+
+
+class Call:
+    """Nested arguments of a function, with the tensors among them that are differentiated by.
+
+    Those are the ones that require grad, or, where none does, all with floating-point or complex
+    numbers: `given`, called `names`. All else is constant.
+
+    Some of them a function may read from around it, beside its arguments, as a module does its
+    parameters. Those that are `captured` (positions in `given`) are moved there.
+
+    Raises:
+        UsageError: There is nothing to differentiate by.
+    """
+
+    def __init__(self, function: Callable[..., Any], inputs: Any) -> None:
+        positional, keywords = _arguments(inputs)
+        arguments = tuple(positional), keywords
+        named = flattened(arguments, _namer(function, len(positional)))
+        self._values = [value for _, value in named]
+        self._tree = _pytree.tree_structure(arguments)
+        self._positions = _differentiated(self._values)
+        self._replaced = frozenset(self._positions)
+        if not self._positions:
+            raise UsageError(
+                "no input is a tensor of floating-point or complex numbers: there is nothing to "
+                "differentiate by"
+            )
+        self.names = [named[position][0] for position in self._positions]
+        self.given: list[Tensor] = [self._values[position] for position in self._positions]
+        self.captured: frozenset[int] = frozenset()
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether the caller asked for a gradient of any input."""
+        return any(tensor.requires_grad for tensor in self.given)
+
+    def fresh(self) -> list[Tensor]:
+        """What is differentiated by, as new tensors that are not tracked."""
+        return [_fresh(tensor) for tensor in self.given]
+
+    def tracked(self) -> list[Tensor]:
+        """What is differentiated by, as tensors that are tracked: new ones, unless captured."""
+        return [
+            tensor if i in self.captured else _fresh(tensor).requires_grad_()
+            for i, tensor in enumerate(self.given)
+        ]
+
+    def __call__(
+        self, function: Callable[..., Any], tensors: Sequence[Tensor], *, wide: bool = False
+    ) -> Any:
+        """What a function gives with these tensors in place of those that were given.
+
+        Constants are new ones too, in float64 if they are to be `wide`: a function may write into
+        all that it is given.
+        """
+        values = [
+            value if i in self._replaced else _constant(value, wide)
+            for i, value in enumerate(self._values)
+        ]
+        held = []
+        for i, (position, tensor) in enumerate(zip(self._positions, tensors, strict=True)):
+            values[position] = tensor
+            if i in self.captured and tensor is not self.given[i]:
+                values[position] = self.given[i]
+                held.append((self.given[i], tensor))
+        arguments, keywords = _pytree.tree_unflatten(values, self._tree)
+        with _holding(held):
+            return function(*arguments, **keywords)
+
+
+@contextmanager
+def _holding(pairs: Sequence[tuple[Tensor, Tensor]]) -> Iterator[None]:
+    """Inside, the first of each pair has the data of the second."""
+    found = [tensor.data for tensor, _ in pairs]
+    try:
+        for tensor, other in pairs:
+            tensor.data = other
+        yield
+    finally:
+        for (tensor, _), data in zip(pairs, found, strict=True):
+            tensor.data = data
+
+
+def _arguments(inputs: Any) -> tuple[Sequence[Any], dict[str, Any]]:
+    """Positional and keyword arguments."""
+    if isinstance(inputs, Mapping):
+        return (), dict(inputs)
+    return (inputs if isinstance(inputs, (tuple, list)) else (inputs,)), {}
+
+
+def _namer(function: Callable[..., Any], count: int) -> Callable[[tuple[Any, ...]], str]:
+    names = parameters_of(function, count)
+
+    def name(path: tuple[Any, ...]) -> str:
+        which, key, *rest = path
+        is_positional = which.idx == 0
+        return (names[key.idx] if is_positional else str(key.key)) + path_text(tuple(rest))
+
+    return name
+
+
+def _differentiated(given: Sequence[Any]) -> list[int]:
+    found = [i for i, value in enumerate(given) if is_differentiable(value)]
+    return [i for i in found if given[i].requires_grad] or found
+
+
+def _fresh(tensor: Tensor) -> Tensor:
+    return tensor.detach().clone()
+
+
+def _constant(value: Any, wide: bool) -> Any:
+    if not isinstance(value, Tensor):
+        return value
+    fresh = _fresh(value)
+    return fresh.to(widened(fresh.dtype)) if wide and is_differentiable(fresh) else fresh

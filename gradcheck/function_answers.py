@@ -1,0 +1,248 @@
+"""What is held against the truth of a Python function: torch's Jacobian and what a user wrote."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gradcheck.ball import Array, Ball
+from gradcheck.claims import as_jacobian
+from gradcheck.leaves import Leaf
+from gradcheck.oracles import forward_mode, rounding
+from gradcheck.place import CPU
+from gradcheck.python_function import PythonFunction
+from gradcheck.torch_meaning import TorchMeaning
+
+UNITS: Final = 64.0
+"""Half units in the last place of what is summed, within which two sums are the same."""
+RADII: Final = 10.0
+"""How many measured radii two answers may differ by before they are two."""
+_SEED: Final = 20_231
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Where the derivative of one output by one input stands in the whole Jacobian."""
+
+    output: Leaf
+    input: Leaf
+    rows: slice
+    columns: slice
+
+    @property
+    def quantity(self) -> str:
+        return f"d{self.output.name}/d{self.input.name}"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (*self.output.entries_shape, *self.input.entries_shape)
+
+    def of(self, whole: Array) -> Array:
+        """The block of an array (m, n)."""
+        return whole[self.rows, self.columns].reshape(self.shape)
+
+    def ball(self, whole: Ball) -> Ball:
+        return Ball(self.of(whole.midpoint), self.of(whole.radius), whole.basis, whole.notes)
+
+    def label(self, index: tuple[int, ...]) -> str:
+        """`dout[1]/dx[0]`."""
+        split = len(self.output.entries_shape)
+        return f"d{self.output.label(index[:split])}/d{self.input.label(index[split:])}"
+
+
+def blocks(function: PythonFunction) -> list[Block]:
+    """One for each output and input, output by output."""
+    found, row = [], 0
+    for output in function.outputs:
+        rows, column = slice(row, row + output.count), 0
+        for input in function.inputs:
+            found.append(Block(output, input, rows, slice(column, column + input.count)))
+            column += input.count
+        row += output.count
+    return found
+
+
+def backward_varies(spread: float) -> str:
+    return (
+        "the backward is not deterministic: two passes with one cotangent differ by up to "
+        f"{spread:.2g}"
+    )
+
+
+class Reverse:
+    """torch's Jacobian in reverse mode, and whether its backward passes are one linear map."""
+
+    def __init__(self, function: PythonFunction) -> None:
+        self._function = function
+        self._graph = function.graph
+        self.found = self._graph.jacobian()
+        self.notes: tuple[str, ...] = ()
+
+    @cached_property
+    def rounded(self) -> Ball:
+        """The Jacobian with what rounding may have done to it, measured."""
+
+        def again() -> Tensor:
+            return self._function.tracked().jacobian()
+
+        disturb = rounding.repeated(again, self.found)
+        return rounding.measure(disturb, self._function.dtype)
+
+    def spread(self) -> tuple[float, float]:
+        """How far two backward passes with one cotangent differ, and what rounding explains."""
+        first, second = self._pass, self._graph.vjp(self._cotangents)
+        if torch.equal(first, second):
+            return 0.0, 0.0
+        unit, smallest = rounding.precision_of(self._function.dtype)
+        size = first.abs().nan_to_num(0, 0, 0).max()
+        apart = (first - second).abs().nan_to_num(0, 0, 0).max()
+        return float(apart), float(UNITS * unit * size + smallest)
+
+    def is_linear(self) -> bool:
+        """Whether a pass with random cotangents gives their product with the Jacobian.
+
+        Where a batched pass does not, the Jacobian is found anew, row by row.
+        """
+        if self._is_product():
+            return True
+        alone = self._graph.jacobian(together=False)
+        if not torch.equal(alone, self.found):
+            self.found = alone
+            if self._is_product():
+                self.notes = (
+                    "a batched backward pass gives another Jacobian than single ones do, which "
+                    "were looked at",
+                )
+                return True
+        return self._differ_by_rounding()
+
+    @cached_property
+    def _random(self) -> Sequence[Array]:
+        return _signed(tuple(leaf.count for leaf in self._function.outputs))
+
+    @cached_property
+    def _cotangents(self) -> list[Tensor]:
+        pairs = zip(self._graph.outputs, self._graph.output_leaves, self._random, strict=True)
+        return [
+            leaf.tensor(torch.from_numpy(u).to(output.device), leaf.dtype)
+            for output, leaf, u in pairs
+            if output.requires_grad
+        ]
+
+    @cached_property
+    def _pass(self) -> Tensor:
+        return self._graph.vjp(self._cotangents)
+
+    def _is_product(self) -> bool:
+        jacobian, u = rounding.to_array(self.found), np.concatenate([*self._random, np.zeros(0)])
+        found = rounding.to_array(self._pass)
+        unit, smallest = rounding.precision_of(self._function.dtype)
+        with np.errstate(invalid="ignore", over="ignore"):
+            slack = UNITS * (unit * (np.abs(u) @ np.abs(jacobian)) + smallest)
+            apart = np.abs(u @ jacobian - found)
+        # What is not finite says nothing of sums.
+        return bool((~np.isfinite(slack) | (apart <= slack)).all())
+
+    def _differ_by_rounding(self) -> bool:
+        """Whether rounding, as it is measured, explains what the two are apart."""
+
+        def again() -> Tensor:
+            return self._function.tracked().vjp(self._cotangents)
+
+        jacobian, u = self.rounded, np.concatenate(self._random)
+        single = rounding.measure(rounding.repeated(again, self._pass), self._function.dtype)
+        with np.errstate(invalid="ignore"):
+            radius = np.abs(u) @ jacobian.radius + single.radius
+            apart = np.abs(u @ jacobian.midpoint - single.midpoint)
+        return bool((~np.isfinite(apart) | (apart <= RADII * radius)).all())
+
+
+@functools.lru_cache(maxsize=64)
+def _signed(counts: tuple[int, ...]) -> Sequence[Array]:
+    """So many numbers each, of random sign × 0.5 … 1.5, exact in every dtype."""
+    generator = np.random.RandomState(_SEED)
+    return [
+        generator.choice([-1.0, 1.0], count) * generator.randint(32, 97, count) / 64
+        for count in counts
+    ]
+
+
+class Forward:
+    """torch's Jacobian in forward mode. Raises what torch raises."""
+
+    notes: tuple[str, ...] = ()
+
+    def __init__(self, function: PythonFunction) -> None:
+        self._function = function
+        self.found = forward_mode.jacobian(function)
+
+    @cached_property
+    def rounded(self) -> Ball:
+        """The Jacobian with what rounding may have done to it, measured."""
+        disturb = rounding.repeated(lambda: forward_mode.jacobian(self._function), self.found)
+        return rounding.measure(disturb, self._function.dtype)
+
+
+class Handwritten:
+    """A derivative that a user wrote: a value, or a function of the same arguments.
+
+    Raises:
+        ShapeError: It has no shape of this block's derivative.
+        Exception: What the user's function raises.
+    """
+
+    def __init__(self, block: Block, written: Any, function: PythonFunction) -> None:
+        self._block, self._written, self._function = block, written, function
+        self.found = self._value()
+
+    @cached_property
+    def rounded(self) -> Ball:
+        dtype = self._function.dtype
+        if not callable(self._written):
+            found = rounding.to_array(self.found)
+            return Ball(found, rounding.floor(found, dtype), "bounded")
+        return rounding.measure(rounding.repeated(self._value, self.found), dtype)
+
+    def _value(self) -> Tensor:
+        written = self._written
+        value = self._function.like(written) if callable(written) else written
+        output, input = self._block.output, self._block.input
+        is_complex = output.dtype.is_complex or input.dtype.is_complex
+        meaning = TorchMeaning(torch.complex128 if is_complex else torch.float64, CPU)
+        value = _number_or_tensor(value)
+        jacobian = as_jacobian(value, tuple(output.shape), tuple(input.shape), meaning)
+        if input.sparse is not None:
+            flat = jacobian.reshape(*output.shape, -1)
+            jacobian = flat[..., input.sparse.positions.cpu()]
+        return _real(jacobian, output, input).reshape(self._block.shape)
+
+
+def _number_or_tensor(value: Any) -> Any:
+    if isinstance(value, (bool, int, float, complex)):
+        return value
+    tensor = torch.as_tensor(value).detach().cpu()
+    tensor = tensor if tensor.layout is torch.strided else tensor.to_dense()
+    return tensor.to(torch.complex128 if tensor.is_complex() else torch.float64)
+
+
+def _real(jacobian: Tensor, output: Leaf, input: Leaf) -> Tensor:
+    """A Jacobian of numbers, some of them complex, as one of their real and imaginary parts.
+
+    By a complex number a real output has torch's conjugate gradient, and a complex output the
+    derivative of a holomorphic function.
+    """
+    if not output.dtype.is_complex and not input.dtype.is_complex:
+        return jacobian
+    parts = torch.view_as_real(jacobian.to(torch.complex128))
+    if not (output.dtype.is_complex and input.dtype.is_complex):
+        return parts if input.dtype.is_complex else parts.movedim(-1, len(output.shape))
+    real, imaginary = parts.unbind(-1)
+    rows = torch.stack([torch.stack([real, -imaginary], -1), torch.stack([imaginary, real], -1)], 0)
+    return rows.movedim(0, len(output.shape))

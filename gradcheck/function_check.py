@@ -1,0 +1,266 @@
+"""A Python function at a point: every oracle is asked, and answers are held against the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gradcheck.ball import Array, Ball
+from gradcheck.conclusion import Fields, conclude
+from gradcheck.errors import ChangedOutputError, GradcheckError, ShapeError
+from gradcheck.function_answers import Block, Forward, Handwritten, Reverse, backward_varies, blocks
+from gradcheck.function_truths import FunctionTruths
+from gradcheck.large_check import is_large, judge_large
+from gradcheck.oracles import rounding
+from gradcheck.python_function import PythonFunction
+from gradcheck.settings import Settings, demands_of
+from gradcheck.truths import EFFORTS
+from gradcheck.user_code import account_of
+from gradcheck.verdict import judge
+
+FEW: Final = 64.0
+"""Half units in the last place of the largest output, that rounding may move others by."""
+
+
+class RaisedError(GradcheckError):
+    """An exception of the user's own code, `cause`; `blame` is whose code that was."""
+
+    def __init__(self, cause: Exception, blame: str, quantity: str = "") -> None:
+        super().__init__(blame)
+        self.cause = cause
+        self.blame = blame
+        self.quantity = quantity
+
+    def fields(self) -> Fields:
+        told = {"verdict": "error", "blame": self.blame, "notes": (account_of(self.cause),)}
+        return {"quantity": self.quantity, **told}
+
+
+def judge_function(
+    function: PythonFunction, settings: Settings, derivatives: Mapping[str, Any]
+) -> Iterator[Fields]:
+    """One verdict for each output and input, and one for each thing that is wrong beside.
+
+    `derivatives` are what was written by hand, by quantity.
+
+    Raises:
+        RaisedError: The user's code raised.
+    """
+    yield from _FunctionCheck(function, settings, derivatives).results()
+
+
+class _FunctionCheck:
+    def __init__(
+        self, function: PythonFunction, settings: Settings, derivatives: Mapping[str, Any]
+    ) -> None:
+        self.function = function
+        self.settings = settings
+        self.derivatives = derivatives
+        self.demands = demands_of(function, settings)
+
+    def results(self) -> Iterator[Fields]:
+        if not self.function.outputs:
+            note = "no output is a tensor of floating-point or complex numbers"
+            yield {"verdict": "error", "blame": "function", "notes": (note,)}
+            return
+        try:
+            again = self.function.value()
+        except ChangedOutputError as error:
+            yield _wrong("function", str(error))
+            return
+        except Exception as error:
+            raise RaisedError(error, "function") from error
+        spread, explained = self._spread(again)
+        if spread > explained:
+            yield _wrong("function", _not_deterministic(spread))
+            return
+        self.notes = tuple(map(_untracked, self.function.untracked))
+        if spread:
+            self.notes = (_varies(spread), *self.notes)
+        for mode in ("backward", "forward"):
+            if getattr(self.settings, mode):
+                yield from self._in_mode(mode)
+
+    def _spread(self, again: Tensor) -> tuple[float, float]:
+        """How far two evaluations at the point differ, and how far rounding may take them."""
+        first = self.function.known_value
+        if torch.equal(first, again):
+            return 0.0, 0.0
+        same = (first == again) | (first.isnan() & again.isnan())
+        if bool(same.all()):
+            return 0.0, 0.0
+        apart = float((first - again).abs().nan_to_num(torch.inf)[~same].max())
+        size = float(first.abs().nan_to_num(0, 0, 0).max())
+        unit, smallest = rounding.precision_of(self.function.dtype)
+        tolerance = self.settings.nondet_tol or 0.0
+        return apart, max(FEW * unit * size + smallest, tolerance)
+
+    def _in_mode(self, mode: str) -> Iterator[Fields]:
+        if is_large(self.function):
+            yield from self._in_large(mode)
+            return
+        try:
+            torchs = Reverse(self.function) if mode == "backward" else Forward(self.function)
+            problem = self._not_one_linear_map(torchs) if isinstance(torchs, Reverse) else ""
+        except Exception as error:
+            raise RaisedError(error, "autograd") from error
+        if problem:
+            yield _wrong("autograd", problem)
+            return
+        try:
+            yield from self._judged(torchs, " (forward mode)" if mode == "forward" else "")
+        except ChangedOutputError as error:
+            yield _wrong("function", str(error))
+
+    def _not_one_linear_map(self, torchs: Reverse) -> str:
+        """What is wrong with the backward, whatever the derivative is; empty where nothing is."""
+        if not self.function.graph.tracked:
+            return ""
+        spread, explained = torchs.spread()
+        asked = self.settings.nondet_tol
+        if spread > (explained if asked is None else asked):
+            return backward_varies(spread)
+        if spread:
+            torchs.notes = (f"two backward passes differ by up to {spread:.2g}",)
+        elif not torchs.is_linear():
+            return (
+                "the backward is not linear in its cotangent: a pass with random cotangents is "
+                "not their product with the Jacobian"
+            )
+        return ""
+
+    def _in_large(self, mode: str) -> Iterator[Fields]:
+        """Along random directions; torch's mode is asked in between."""
+        try:
+            yield from judge_large(self.function, self.settings, mode, self.notes)
+        except ChangedOutputError as error:
+            yield _wrong("function", str(error))
+        except Exception as error:
+            raise RaisedError(error, "autograd") from error
+
+    def _judged(self, torchs: Reverse | Forward, mode: str) -> Iterator[Fields]:
+        """Each block with a quick truth, or with the best one where that does not settle it."""
+        written = self._written() if not mode else {}
+        for block in self._blocks:
+            hand = written.get(block.quantity)
+            if isinstance(hand, ShapeError):
+                yield _misshapen(block.quantity, hand)
+                continue
+            for effort in EFFORTS:
+                truth = self._truths.of(block, effort)
+                fields = self._verdict(block, truth, torchs, hand)
+                if fields["verdict"] == "pass":
+                    break
+            yield {**fields, "quantity": block.quantity + mode}
+
+    @cached_property
+    def _blocks(self) -> list[Block]:
+        return blocks(self.function)
+
+    def _written(self) -> dict[str, Handwritten | ShapeError]:
+        found: dict[str, Handwritten | ShapeError] = {}
+        for block in self._blocks:
+            if block.quantity not in self.derivatives:
+                continue
+            try:
+                value = self.derivatives[block.quantity]
+                found[block.quantity] = Handwritten(block, value, self.function)
+            except ShapeError as error:
+                found[block.quantity] = error
+            except Exception as error:
+                raise RaisedError(error, "handwritten", block.quantity) from error
+        return found
+
+    @cached_property
+    def _truths(self) -> FunctionTruths:
+        return FunctionTruths(self.function, subgradient=self.settings.subgradient)
+
+    def _verdict(
+        self,
+        block: Block,
+        truth: Ball,
+        torchs: Reverse | Forward,
+        hand: Handwritten | None,
+    ) -> Fields:
+        answers: dict[str, Ball] = {}
+        if hand is not None:
+            found = rounding.to_array(hand.found)
+            answers["handwritten"] = self._ball(block, truth, found, lambda: hand.rounded)
+        found = block.of(rounding.to_array(torchs.found))
+        answers["autograd"] = self._ball(block, truth, found, lambda: block.ball(torchs.rounded))
+        judgement = judge(
+            truth,
+            answers,
+            lambda: self._scale(block),
+            self.demands.resolution,
+            allowance=self._allowance(truth),
+        )
+        return conclude(
+            block.quantity,
+            0,
+            truth,
+            answers,
+            judgement,
+            (),
+            demands=self.demands,
+            label=block.label,
+            notes=(*self.notes, *torchs.notes),
+        )
+
+    def _ball(self, block: Block, truth: Ball, found: Array, rounded: Callable[[], Ball]) -> Ball:
+        """An answer with its error: what the truth tells of it, where that is sharp, else rounding.
+
+        An answer outside of the truth's ball is told of by what rounding may have done to it; where
+        that is more than the resolution leaves, but explains the distance, by the distance itself.
+        """
+        allowed = self.demands.resolution * (truth.largest() or self._scale(block)) / 2
+        apart = truth.distance_to(found)
+        near = Ball(found, apart + truth.radius, truth.basis)
+        if not (near.radius + truth.radius <= allowed).all():
+            return rounded()
+        if (apart <= truth.radius).all():
+            return near
+        limit = rounded()
+        is_sharp = (limit.radius + truth.radius <= allowed).all()
+        is_explained = (apart <= limit.radius + truth.radius).all()
+        return near if is_explained and not is_sharp else limit
+
+    def _allowance(self, truth: Ball) -> Array | None:
+        if not self.settings.atol and not self.settings.rtol:
+            return None
+        return self.settings.atol + self.settings.rtol * np.abs(truth.midpoint)
+
+    def _scale(self, block: Block) -> float:
+        """max|A| / max(1, max|B|)."""
+        values = self.function.known_value[block.rows], self.function.point[block.columns]
+        output, input = (float(v.abs().max()) if len(v) else 0.0 for v in values)
+        return output / max(1.0, input)
+
+
+def _not_deterministic(spread: float) -> str:
+    return (
+        "the function is not deterministic: two evaluations at one point differ by up to "
+        f"{spread:.2g}; seed what is random inside of it, or leave that out"
+    )
+
+
+def _untracked(name: str) -> str:
+    return f"{name} was not looked at: torch does not track it"
+
+
+def _varies(spread: float) -> str:
+    return f"two evaluations at one point differ by up to {spread:.2g}"
+
+
+def _wrong(blame: str, note: str) -> Fields:
+    return {"verdict": "fail", "blame": blame, "notes": (note,)}
+
+
+def _misshapen(quantity: str, error: ShapeError) -> Fields:
+    note = f"what was written has {error}"
+    return {"quantity": quantity, "verdict": "fail", "blame": "handwritten", "notes": (note,)}

@@ -1,0 +1,292 @@
+"""Drop-ins for torch.autograd.gradcheck and gradgradcheck: a change of an import is enough.
+
+Every parameter means what it means in torch 2.13, but for these: without `atol` and `rtol` nothing
+but the error bounds of the answers is accepted, `eps` is not used, and `fast_mode` checks all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+from torch.autograd.gradcheck import GradcheckError
+from torch.utils import _pytree
+
+from gradcheck import conditions
+from gradcheck.conclusion import Fields
+from gradcheck.conditions import Condition
+from gradcheck.errors import CheckFailedError
+from gradcheck.function_check import RaisedError, judge_function
+from gradcheck.interface import Results
+from gradcheck.leaves import is_differentiable
+from gradcheck.python_function import PythonFunction
+from gradcheck.report.report import Report
+from gradcheck.settings import Settings
+from gradcheck.torch_state import checking
+
+_EPS: Final = 1e-6
+_NOTHING_REQUIRES_GRAD: Final = (
+    "gradcheck expects at least one input tensor to require gradient, "
+    "but none of them have requires_grad=True."
+)
+
+
+class TorchGradcheckError(CheckFailedError, GradcheckError):
+    """A check that failed, for those who catch torch's exception."""
+
+
+def gradcheck(
+    func: Callable[..., Any],
+    inputs: Any,
+    *,
+    eps: float = _EPS,
+    atol: float | None = None,
+    rtol: float | None = None,
+    raise_exception: bool = True,
+    nondet_tol: float = 0.0,
+    check_undefined_grad: bool = True,
+    check_grad_dtypes: bool = False,
+    check_batched_grad: bool = False,
+    check_batched_forward_grad: bool = False,
+    check_forward_ad: bool = False,
+    check_backward_ad: bool = True,
+    fast_mode: bool = False,
+    masked: bool | None = None,
+    subgradient: bool = True,
+) -> bool:
+    """Whether torch's derivatives of a function by the inputs that require grad are right.
+
+    `atol` and `rtol` are accepted beside the error bounds of the answers; by default they are 0.
+    At a kink, `subgradient` accepts what lies between the one-sided derivatives.
+
+    Raises:
+        TorchGradcheckError: Unless `raise_exception` is false; it is torch's GradcheckError too.
+        ValueError: No input requires grad.
+        Exception: What the function raises.
+    """
+    _agree(check_forward_ad or check_backward_ad, _ONE_OF, "check_forward_ad", "check_backward_ad")
+    _agree(
+        not check_batched_grad or check_backward_ad,
+        _NEEDS,
+        "check_batched_grad",
+        "check_backward_ad",
+    )
+    _agree(
+        not check_batched_forward_grad or check_forward_ad,
+        _NEEDS,
+        "check_batched_forward_grad",
+        "check_forward_ad",
+    )
+    settings = Settings(
+        subgradient=subgradient,
+        backward=check_backward_ad,
+        forward=check_forward_ad,
+        atol=atol or 0.0,
+        rtol=rtol or 0.0,
+        nondet_tol=nondet_tol,
+    )
+    backward = [
+        (True, conditions.zero_cotangents),
+        (check_undefined_grad, conditions.undefined_cotangents),
+        (check_grad_dtypes, conditions.gradient_dtypes),
+        (check_batched_grad, conditions.batched_backward),
+    ]
+    forward = [
+        (check_undefined_grad, conditions.undefined_tangents),
+        (check_grad_dtypes, conditions.tangent_dtypes),
+        (check_batched_forward_grad, conditions.batched_forward),
+    ]
+    asked = [*(backward if check_backward_ad else []), *(forward if check_forward_ad else [])]
+    report = _report(func, inputs, settings, [one for is_on, one in asked if is_on], bool(masked))
+    if not report.results or report.ok:
+        return True
+    if raise_exception:
+        unused = f"\n(eps={eps:g} is not used: steps are chosen for each input)"
+        raise TorchGradcheckError(report, str(report) + (unused if eps != _EPS else ""))
+    return False
+
+
+def gradgradcheck(
+    func: Callable[..., Any],
+    inputs: Any,
+    grad_outputs: Any = None,
+    *,
+    eps: float = _EPS,
+    atol: float | None = None,
+    rtol: float | None = None,
+    gen_non_contig_grad_outputs: bool = False,
+    raise_exception: bool = True,
+    nondet_tol: float = 0.0,
+    check_undefined_grad: bool = True,
+    check_grad_dtypes: bool = False,
+    check_batched_grad: bool = False,
+    check_fwd_over_rev: bool = False,
+    check_rev_over_rev: bool = True,
+    fast_mode: bool = False,
+    masked: bool = False,
+    subgradient: bool = True,
+) -> bool:
+    """Whether torch's second derivatives are right: those of its gradient for `grad_outputs`.
+
+    Those are random unless they are given. See `gradcheck` for the other parameters.
+
+    Raises:
+        TorchGradcheckError: Unless `raise_exception` is false; it is torch's GradcheckError too.
+        ValueError: No input requires grad.
+        Exception: What the function raises.
+    """
+    _agree(
+        check_fwd_over_rev or check_rev_over_rev,
+        _ONE_OF,
+        "check_fwd_over_rev",
+        "check_rev_over_rev",
+    )
+    _agree(
+        not check_undefined_grad or check_rev_over_rev,
+        _NEEDS,
+        "check_undefined_grad",
+        "check_rev_over_rev",
+    )
+    _agree(
+        not check_batched_grad or check_rev_over_rev,
+        _NEEDS,
+        "check_batched_grad",
+        "check_rev_over_rev",
+    )
+    arguments = _as_tuple(inputs)
+    if grad_outputs is None:
+        cotangents = _random_like(_tracked(func(*arguments)), gen_non_contig_grad_outputs)
+    else:
+        cotangents = _as_tuple(grad_outputs)
+    return gradcheck(
+        _Gradient(func, arguments, cotangents, gen_non_contig_grad_outputs),
+        (*arguments, *cotangents),
+        eps=eps,
+        atol=atol,
+        rtol=rtol,
+        raise_exception=raise_exception,
+        nondet_tol=nondet_tol,
+        check_undefined_grad=check_undefined_grad,
+        check_grad_dtypes=check_grad_dtypes,
+        check_batched_grad=check_batched_grad,
+        check_forward_ad=check_fwd_over_rev,
+        check_backward_ad=check_rev_over_rev,
+        fast_mode=fast_mode,
+        masked=masked,
+        subgradient=subgradient,
+    )
+
+
+class _Gradient:
+    """The gradient of a function by the inputs that require grad, of these and of cotangents."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        inputs: Sequence[Any],
+        cotangents: Sequence[Any],
+        strided: bool,
+    ) -> None:
+        self.__name__ = f"gradient of {getattr(function, '__name__', type(function).__name__)}"
+        self._function = function
+        self._by = [i for i, leaf in enumerate(_pytree.tree_leaves(inputs)) if _requires(leaf)]
+        self._free = [_requires(cotangent) for cotangent in cotangents]
+        self._strided = strided
+
+    def __call__(self, *arguments: Any) -> tuple[Tensor, ...]:
+        split = len(arguments) - len(self._free)
+        leaves, tree = _pytree.tree_flatten(arguments[:split])
+        for position in self._by:
+            leaves[position] = _required(leaves[position])
+        cotangents = [
+            _required(one) if is_free else one
+            for one, is_free in zip(arguments[split:], self._free, strict=True)
+        ]
+        found = torch.autograd.grad(
+            _tracked(self._function(*_pytree.tree_unflatten(leaves, tree))),
+            [leaves[position] for position in self._by],
+            [_with_gaps(one) if self._strided else one for one in cotangents],
+            create_graph=True,
+            allow_unused=True,
+        )
+        return tuple(gradient for gradient in found if gradient is not None)
+
+
+def _report(
+    function: Callable[..., Any],
+    inputs: Any,
+    settings: Settings,
+    asked: Sequence[Condition],
+    masked: bool,
+) -> Report:
+    """Raises what the function raises."""
+    arguments = _as_tuple(inputs)
+    if not any(map(_requires, _pytree.tree_leaves(arguments))):
+        raise ValueError(_NOTHING_REQUIRES_GRAD)
+    with checking():
+        at = PythonFunction(function, arguments, masked=masked)
+        if not at.outputs:
+            return Report(())  # nothing that has a derivative
+        result = Results(function)
+        result.at(at, settings)
+        try:
+            found = list(judge_function(at, settings, {}))
+            if not any(fields["verdict"] == "fail" for fields in found):
+                found += _unmet(at, asked)
+        except RaisedError as error:
+            raise error.cause from None
+        return Report(tuple(map(result, found)))
+
+
+def _unmet(function: PythonFunction, asked: Sequence[Condition]) -> Iterator[Fields]:
+    if not function.graph.tracked:
+        return
+    for condition in asked:
+        for problem in condition(function):
+            yield {"verdict": "fail", "blame": "autograd", "notes": (problem,)}
+
+
+_ONE_OF: Final = "Expected at least one of {} or {} to be True"
+_NEEDS: Final = "Setting {}=True requires {} to be True"
+
+
+def _agree(is_so: bool, message: str, *names: str) -> None:
+    if not is_so:
+        raise AssertionError(message.format(*names))
+
+
+def _as_tuple(value: Any) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, (tuple, list)) else (value,)
+
+
+def _requires(value: Any) -> bool:
+    return is_differentiable(value) and value.requires_grad
+
+
+def _required(tensor: Tensor) -> Tensor:
+    return tensor if tensor.requires_grad else tensor.requires_grad_()
+
+
+def _tracked(result: Any) -> list[Tensor]:
+    return [leaf for leaf in _pytree.tree_leaves(result) if _requires(leaf)]
+
+
+def _random_like(outputs: Sequence[Tensor], strided: bool) -> tuple[Tensor, ...]:
+    generator = torch.Generator().manual_seed(0)
+    return tuple(_cotangent(output, generator) for output in outputs)
+
+
+def _cotangent(output: Tensor, generator: torch.Generator) -> Tensor:
+    """Random numbers between -1 and 1, both parts of complex ones."""
+    wide = torch.complex128 if output.is_complex() else torch.float64
+    shape = (*output.shape, 2) if output.is_complex() else output.shape
+    numbers = 2 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1
+    values = torch.view_as_complex(numbers) if wide.is_complex else numbers
+    return values.to(output.device, output.dtype).requires_grad_()
+
+
+def _with_gaps(tensor: Tensor) -> Tensor:
+    """The same values, not next to each other in memory."""
+    return torch.stack([tensor, tensor], dim=-1)[..., 0]

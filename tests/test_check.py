@@ -1,0 +1,366 @@
+"""`check`: each kind of function, with a derivative that is right and one that is wrong."""
+
+import copy
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from wrong_functions import custom, sine
+
+import gradcheck
+from gradcheck.errors import CheckFailedError, InvalidCaseError, UsageError
+
+X = torch.tensor([0.3, -1.2, 0.8], dtype=torch.float64)
+Z = torch.tensor([0.3 - 0.4j, 1.1 + 0.2j], dtype=torch.complex128)
+
+
+def only(report):
+    (result,) = report.results
+    return result
+
+
+def notes(report):
+    return " ".join(note for result in report.results for note in result.notes)
+
+
+RIGHT = {
+    "a number": (torch.sin, X[0]),
+    "a vector": (torch.sin, X),
+    "nothing": (torch.sin, X[:0]),
+    "no output": (lambda x: x[:0], X),
+    "a constant output": (lambda x: torch.ones(2, dtype=x.dtype), X),
+    "many outputs": (lambda x: torch.outer(x, x), X),
+    "complex to complex": (lambda z: z * z.conj() + z**3, Z),
+    "complex to real": (lambda z: z.abs().sum(), Z),
+    "real to complex": (lambda x: torch.exp(1j * x), X),
+    "a branch on the data": (lambda x: x.sin() if x.sum() > 0 else x.cos(), X),
+    "whole and boolean constants": (
+        lambda x, i, mask, k: torch.where(mask, x[i] * k, x),
+        (X, torch.tensor([2, 0, 1]), X > 0, 3),
+    ),
+    "writes into its input": (lambda x: x.mul_(2).sin(), X),
+    "asks for a gradient": (
+        lambda x: (
+            torch.autograd.grad((y := x * 1).requires_grad_().pow(3).sum(), y)[0]
+            if not x.requires_grad
+            else 3 * x**2
+        ),
+        X,
+    ),
+    "float32": (lambda x: torch.tanh(x).sum(), X.float()),
+    "bfloat16": (lambda x: torch.tanh(x).sum(), X.bfloat16()),
+    "float32 to float64": (lambda x: x.double() ** 2, X.float()),
+}
+
+
+@pytest.mark.parametrize(("function", "inputs"), RIGHT.values(), ids=RIGHT)
+def test_a_right_derivative_passes(function, inputs):
+    report = gradcheck.check(function, inputs)
+    assert report.ok, str(report)
+    assert report.verdict == "pass"
+
+
+WRONG = {
+    "a scale": (sine(1.0009), X),
+    "one entry in 1e5": (
+        custom(
+            torch.sin, lambda s, g: g * s[0].cos() * torch.tensor([1, 1, 1 + 1e-5], dtype=g.dtype)
+        ),
+        X,
+    ),
+    "transposed": (
+        custom(lambda x, w: w @ x, lambda s, g: (s[1] @ g, torch.outer(g, s[0]))),
+        (X, torch.arange(9.0, dtype=torch.float64).reshape(3, 3)),
+    ),
+    "zero where the function is small": (
+        custom(lambda x: 1e-6 * x.sin(), lambda s, g: torch.zeros_like(g)),
+        X,
+    ),
+    "no conjugate": (custom(lambda z: z**2, lambda s, g: g * 2 * s[0]), Z),
+    "a sign where x < 0": (custom(lambda x: x**2, lambda s, g: g * 2 * s[0].abs()), X),
+    "detached": (lambda x: x.detach() ** 2, X),
+    "float32": (sine(1.01), X.float()),
+}
+
+
+@pytest.mark.parametrize(("function", "inputs"), WRONG.values(), ids=WRONG)
+def test_a_wrong_derivative_fails_and_autograd_is_blamed(function, inputs):
+    report = gradcheck.check(function, inputs)
+    assert report.verdict == "fail"
+    assert {r.blame for r in report.results if r.is_bad} == {"autograd"}
+
+
+def test_a_backward_that_is_not_linear_in_its_cotangent_fails():
+    report = gradcheck.check(custom(torch.sin, lambda s, g: g * g * s[0].cos()), X)
+    assert (report.verdict, only(report).blame) == ("fail", "autograd")
+    assert "not linear in its cotangent" in notes(report)
+
+
+def test_a_batched_backward_that_is_wrong_is_not_what_is_judged():
+    def backward(saved, g):
+        try:
+            g.numpy()
+        except RuntimeError:  # so it is under vmap
+            return 2 * g * saved[0].cos()
+        return g * saved[0].cos()
+
+    report = gradcheck.check(custom(torch.sin, backward), X.repeat(4))
+    assert report.ok, str(report)
+    assert "a batched backward pass gives another Jacobian" in notes(report)
+
+
+def test_a_random_function_fails_with_the_spread_of_its_values():
+    report = gradcheck.check(lambda x: x * torch.rand(1, dtype=x.dtype), X)
+    assert (report.verdict, only(report).blame) == ("fail", "function")
+    assert "two evaluations at one point differ by up to" in notes(report)
+
+
+def test_a_random_backward_fails_with_the_spread_of_its_gradients():
+    def backward(saved, g):
+        return g * saved[0].cos() + 1e-7 * torch.rand(3, dtype=g.dtype)
+
+    report = gradcheck.check(custom(torch.sin, backward), X)
+    assert (report.verdict, only(report).blame) == ("fail", "autograd")
+    assert "the backward is not deterministic" in notes(report)
+
+
+def test_rounding_that_varies_is_a_note():
+    calls = iter(range(10**6))
+
+    def function(x):
+        return x.sin() * (1 + 2e-16 * (next(calls) % 2))
+
+    report = gradcheck.check(function, X)
+    assert report.ok, str(report)
+    assert "two evaluations at one point differ by up to" in notes(report)
+
+
+def test_an_output_that_changes_its_shape_fails_with_both_shapes():
+    report = gradcheck.check(lambda x: x[x >= 0.3].sin(), X)
+    assert (report.verdict, only(report).blame) == ("fail", "function")
+    assert "out has shape [2] and float64 at the point, shape [1] and float64" in notes(report)
+
+
+def test_an_output_that_changes_its_dtype_fails_with_both_dtypes():
+    report = gradcheck.check(lambda x: x.sin() if x[0] == 0.3 else x.sin().float(), X)
+    assert (report.verdict, only(report).blame) == ("fail", "function")
+    assert "float32 at another evaluation" in notes(report)
+
+
+def test_a_function_of_float32_alone_is_not_accused():
+    def function(x):
+        if x.dtype != torch.float32:
+            raise TypeError("float32 only")
+        return x.sin()
+
+    report = gradcheck.check(function, X.float())
+    assert report.verdict in {"pass", "inconclusive"}
+    assert all(result.dtype == "float32" for result in report.results)
+    assert gradcheck.check(lambda x: sine(3.0)(x), X.float()).verdict == "fail"
+
+
+def test_nested_inputs_and_outputs_have_names_as_python_writes_them():
+    def model(params, x):
+        return {"loss": (params["w"] @ x).sum(), "all": [params["w"] * 2]}
+
+    report = gradcheck.check(model, ({"w": X.outer(X), "steps": 3}, X))
+    assert report.ok, str(report)
+    assert [result.quantity for result in report.results] == [
+        "dout['loss']/dparams['w']",
+        "dout['loss']/dx",
+        "dout['all'][0]/dparams['w']",
+        "dout['all'][0]/dx",
+    ]
+
+
+def test_keyword_arguments():
+    report = gradcheck.check(lambda *, a, b: a * b, {"a": X, "b": X.cos()})
+    assert [result.quantity for result in report.results] == ["dout/da", "dout/db"]
+    assert report.ok
+
+
+def test_only_inputs_that_require_grad_are_looked_at_where_any_does():
+    report = gradcheck.check(torch.mul, (X, X.clone().requires_grad_()))
+    assert [result.quantity for result in report.results] == ["dout/dargs[1]"]
+
+
+def test_inputs_are_left_as_they_were():
+    x = X.clone()
+    gradcheck.check(lambda x: x.zero_().sin(), x)
+    assert torch.equal(x, X)
+
+
+def test_entries_of_complex_tensors_are_told_apart():
+    report = gradcheck.check(custom(lambda z: z**2, lambda s, g: g * 2 * s[0]), Z)
+    assert only(report).entries[0].label == "dRe out[0]/dIm args[0][0]"
+
+
+@pytest.mark.filterwarnings("ignore:Sparse")
+@pytest.mark.parametrize(
+    "layout", [torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr]
+)
+def test_masked_looks_at_the_specified_elements_of_a_sparse_input(layout):
+    dense = torch.tensor([[1.0, 0, 2, 0], [0, 3, 0, 4]], dtype=torch.float64)
+    blocks = {"blocksize": (1, 2)} if layout is torch.sparse_bsr else {}
+    sparse = dense.to_sparse(layout=layout, **blocks)
+
+    def function(x):
+        return (x.to_dense(masked_grad=True) ** 3).sum()
+
+    report = gradcheck.check(function, sparse, masked=True)
+    assert report.ok, str(report)
+    wrong = gradcheck.check(lambda x: sine(2.0)(function(x)), sparse, masked=True)
+    assert wrong.verdict == "fail"
+    assert wrong.results[0].entries[0].label.startswith("dout/dx[")
+
+
+def test_elements_that_are_not_specified_count_unless_masked():
+    sparse = torch.tensor([[1.0, 0], [0, 3]], dtype=torch.float64).to_sparse()
+    assert gradcheck.check(lambda x: x.to_dense(masked_grad=False).sin(), sparse).ok
+    assert not gradcheck.check(lambda x: x.to_dense(masked_grad=True).sin(), sparse).ok
+
+
+def test_an_exception_shows_the_lines_of_the_user_alone():
+    def inner(x):
+        raise ValueError("no such thing")
+
+    report = gradcheck.check(lambda x: inner(x), X)
+    assert (report.verdict, only(report).blame) == ("error", "function")
+    (note,) = only(report).notes
+    first = inner.__code__.co_firstlineno
+    assert note.startswith(
+        f"ValueError: no such thing, from tests/test_check.py:{first + 1} in inner"
+    )
+    assert "python_function" not in note
+
+
+def test_an_exception_in_a_backward_is_one_of_autograd():
+    def backward(saved, g):
+        raise RuntimeError("not written yet")
+
+    report = gradcheck.check(custom(torch.sin, backward), X)
+    assert (report.verdict, only(report).blame) == ("error", "autograd")
+    assert "RuntimeError: not written yet, from tests/test_check.py" in notes(report)
+
+
+HANDWRITTEN = {
+    "a function": (lambda x: x.cos(), "pass"),
+    "an array": (np.cos(X.numpy()), "pass"),
+    "a Jacobian": (torch.diag(X.cos()), "pass"),
+    "wrong in one entry": (X.cos() * torch.tensor([1, 1, 1 + 1e-5], dtype=X.dtype), "fail"),
+}
+
+
+@pytest.mark.parametrize(("written", "verdict"), HANDWRITTEN.values(), ids=HANDWRITTEN)
+def test_a_handwritten_derivative(written, verdict):
+    result = only(gradcheck.check(lambda x: x.sin(), X, derivatives={"x": written}))
+    assert result.verdict == verdict
+    assert result.blame == ("" if verdict == "pass" else "handwritten")
+
+
+def test_a_handwritten_derivative_of_another_shape_fails_with_both_shapes():
+    report = gradcheck.check(lambda x: x.sin(), X, derivatives={"dout/dx": torch.ones(2)})
+    assert (report.verdict, only(report).blame) == ("fail", "handwritten")
+    assert "shape [2], but the Jacobian has shape [3, 3]" in notes(report)
+
+
+@pytest.mark.parametrize(
+    ("function", "derivative"),
+    [
+        (lambda z: z**2, lambda z: 2 * z),
+        (lambda z: (z * z.conj()).real, lambda z: torch.diag(2 * z)),
+    ],
+    ids=["holomorphic", "a real output's conjugate gradient"],
+)
+def test_a_handwritten_derivative_by_complex_numbers(function, derivative):
+    assert gradcheck.check(function, Z, derivatives={"z": derivative}).ok
+    wrong = gradcheck.check(function, Z, derivatives={"z": lambda z: derivative(z).conj()})
+    assert only(wrong).blame == "handwritten"
+
+
+def test_a_handwritten_derivative_that_raises_is_an_error():
+    report = gradcheck.check(lambda x: x.sin(), X, derivatives={"x": lambda x: 1 / 0})
+    assert (report.verdict, only(report).blame) == ("error", "handwritten")
+
+
+def test_a_name_that_is_no_input_is_told_with_what_may_be_meant():
+    with pytest.raises(UsageError, match=r"`wieght` is no derivative .* did you mean `weight`"):
+        gradcheck.check(lambda weight: weight, X, derivatives={"wieght": 1})
+
+
+def test_a_derivative_of_several_outputs_needs_the_output_too():
+    with pytest.raises(UsageError, match=r"write dout\[0\]/dx or dout\[1\]/dx"):
+        gradcheck.check(lambda x: (x, x), X, derivatives={"x": 1})
+
+
+def test_nothing_to_differentiate_by():
+    with pytest.raises(UsageError, match="there is nothing to differentiate by"):
+        gradcheck.check(lambda n: n, 3)
+
+
+def test_a_kink_is_right_in_between_only_where_that_is_asked_for():
+    at = torch.tensor([0.0, 1.0], dtype=torch.float64)
+    assert gradcheck.check(torch.relu, at).verdict == "inconclusive"
+    assert gradcheck.check(torch.relu, at, subgradient=True).ok
+    outside = custom(torch.relu, lambda s, g: g * (1 + (s[0] == 0)))
+    assert gradcheck.check(outside, at, subgradient=True).verdict == "fail"
+
+
+def test_forward_mode_is_judged_where_asked():
+    wrong = sine(jvp=lambda given, t: 1.0009 * t * given[0].cos())
+    assert gradcheck.check(wrong, X).ok
+    reverse, forward = gradcheck.check(wrong, X, forward=True).results
+    assert (reverse.verdict, forward.verdict) == ("pass", "fail")
+    assert forward.quantity == "dout/dargs[0] (forward mode)"
+
+
+def test_a_module_in_float32_is_judged_by_what_it_is_in_float64():
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh())
+    before = copy.deepcopy(module.state_dict())
+    report = gradcheck.check(module, torch.rand(3))
+    assert report.ok, str(report)
+    assert report.results[0].resolution < 1e-5
+    assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
+
+
+def test_an_expression_is_proven():
+    report = gradcheck.check("sin(x)*y", {"x": 0.3, "y": 2.0}, derivatives={"x": "cos(x)*y"})
+    assert report.ok
+    assert report.results[0].truth == "exact"
+    wrong = gradcheck.check("a*x**2", {"x": X}, derivatives={"x": "a*x"}, constants={"a": 2})
+    assert (wrong.verdict, only(wrong).blame) == ("fail", "handwritten")
+
+
+def test_an_expression_that_is_none_is_told_in_one_message():
+    with pytest.raises(InvalidCaseError, match="y"):
+        gradcheck.check("sin(x) + y", {"x": 0.3}, derivatives={"x": "cos(x)"})
+
+
+def test_the_report_of_a_failure_raises_and_can_be_read():
+    report = gradcheck.check(sine(1.0009), X, name="<sine>")
+    with pytest.raises(CheckFailedError) as caught:
+        report.raise_for_failure()
+    assert caught.value.report is report
+    assert "blame: autograd, off by 9.0e-04 of the largest entry" in str(caught.value)
+    assert "repeat:" not in str(report)
+    html = report._repr_html_()
+    assert "&lt;sine&gt;" in html
+    assert "<sine>" not in html
+    assert "off by 9.0e-04" in html
+
+
+def test_the_report_of_a_pass_tells_its_resolution():
+    report = gradcheck.check(lambda x: x.sin(), X)
+    report.raise_for_failure()
+    assert str(report).startswith("  pass  <lambda>  dout/dx  resolution ")
+
+
+def test_importing_gradcheck_imports_neither_torch_nor_numpy():
+    code = (
+        "import sys, gradcheck; assert 'check' in dir(gradcheck);"
+        "assert not {'torch', 'numpy'} & set(sys.modules); gradcheck.Report; gradcheck.check"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
