@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -76,6 +76,22 @@ def backward_varies(spread: float) -> str:
     )
 
 
+def _measured(evaluate: Callable[[], Tensor], found: Tensor, dtype: torch.dtype) -> Ball:
+    """What was found, with what rounding may have done to it.
+
+    That is unknown where the evaluation raises under noise: some operations refuse what is not
+    quite 0 or 1.
+    """
+
+    def again() -> Tensor:
+        try:
+            return evaluate()
+        except Exception:
+            return torch.full_like(found, torch.nan)
+
+    return rounding.measure(rounding.repeated(again, found), dtype)
+
+
 class Reverse:
     """torch's Jacobian in reverse mode, and whether its backward passes are one linear map."""
 
@@ -92,8 +108,7 @@ class Reverse:
         def again() -> Tensor:
             return self._function.tracked().jacobian()
 
-        disturb = rounding.repeated(again, self.found)
-        return rounding.measure(disturb, self._function.dtype)
+        return _measured(again, self.found, self._function.dtype)
 
     def spread(self) -> tuple[float, float]:
         """How far two backward passes with one cotangent differ, and what rounding explains."""
@@ -157,7 +172,7 @@ class Reverse:
             return self._function.tracked().vjp(self._cotangents)
 
         jacobian, u = self.rounded, np.concatenate(self._random)
-        single = rounding.measure(rounding.repeated(again, self._pass), self._function.dtype)
+        single = _measured(again, self._pass, self._function.dtype)
         with np.errstate(invalid="ignore"):
             radius = np.abs(u) @ jacobian.radius + single.radius
             apart = np.abs(u @ jacobian.midpoint - single.midpoint)
@@ -186,8 +201,8 @@ class Forward:
     @cached_property
     def rounded(self) -> Ball:
         """The Jacobian with what rounding may have done to it, measured."""
-        disturb = rounding.repeated(lambda: forward_mode.jacobian(self._function), self.found)
-        return rounding.measure(disturb, self._function.dtype)
+        function = self._function
+        return _measured(lambda: forward_mode.jacobian(function), self.found, function.dtype)
 
 
 class Handwritten:
@@ -208,7 +223,7 @@ class Handwritten:
         if not callable(self._written):
             found = rounding.to_array(self.found)
             return Ball(found, rounding.floor(found, dtype), "bounded")
-        return rounding.measure(rounding.repeated(self._value, self.found), dtype)
+        return _measured(self._value, self.found, dtype)
 
     def _value(self) -> Tensor:
         written = self._written

@@ -30,6 +30,7 @@ _DERIVATIVE: Final = np.array([1 / 280, -4 / 105, 1 / 5, -4 / 5, 4 / 5, -1 / 5, 
 """Of the probes' values: the central difference of order 8 (Fornberg, 1988, table 1)."""
 _ORDERS: Final = (6, 7, 8)
 """Of the differences that show noise: curvature is far below it there."""
+_SEVERAL: Final = 64.0
 _SAFETY: Final = 4.0
 """An error of a value is at most so many standard deviations; their estimate is of six values."""
 
@@ -89,6 +90,18 @@ class Looked(NamedTuple):
     backward: Array
     centre: Array
     noise: Array
+
+
+def is_noisy(probe: Probe, centre: Array, epsilon: float) -> Flags:
+    """Of which outputs the noise is more than a few operations round, (m,)."""
+    result: Flags = probe.noise > _SEVERAL * epsilon * np.abs(centre)
+    return result
+
+
+def is_explained(noise: Array, rounding: Array) -> Flags:
+    """Whether the noise is rounding's, and not a ripple or a kink of the function's own, (m,)."""
+    result: Flags = noise <= _SEVERAL * rounding
+    return result
 
 
 def look(seen: Looked, epsilon: float) -> Candidates:

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from gradcheck.ball import Array
-from gradcheck.oracles.differences import Differences, Flags, plateau
+from gradcheck.oracles.differences import SMALLEST, Differences, Flags, plateau
 
 COLUMNS: Final = 6
 _ROUNDING: Final = 4 * float(np.finfo(np.float64).eps)
@@ -20,6 +20,10 @@ _RIPPLE: Final = 2.0**-5
 """A deviation below this part of |f| may be rounding: then both readings stay possible."""
 _ROUGH: Final = 2.0**-14
 """Second differences below this part of |f| may be rounding too."""
+_BLURRED: Final = 1e-3
+_CAUTION: Final = 8
+"""A bound that is more than such a part of the value may be too small by as much: it comes from few
+levels that agree by chance. Nothing is decided by it."""
 _CONTRADICTION: Final = 2
 """Times the sum of two bounds: the truncation of a wide step is a little above its own bound."""
 
@@ -39,12 +43,16 @@ def extrapolate(found: Differences) -> Candidates:
     """
     error = np.fmax(found.noise, plateau(found)) / found.step
     level = neville(found.slope, error, found.step)
-    return _widened(best(level), level, found)
+    value, bound = _widened(best(level), level, found)
+    return Candidates(value, np.where(bound > _BLURRED * np.abs(value), _CAUTION * bound, bound))
 
 
 def best(level: Candidates) -> Candidates:
-    """Of all levels' candidates that no finer one contradicts the sharpest, (entries,)."""
-    trusted = np.where(uncontradicted(level), level.bound, np.inf)
+    """Of all levels' candidates the sharpest, (entries,).
+
+    It is one that no finer level contradicts, and that the next two confirm.
+    """
+    trusted = np.where(uncontradicted(level) & _confirmed(level), level.bound, np.inf)
     chosen = np.argmin(trusted, axis=0), np.arange(trusted.shape[1])
     return Candidates(level.value[chosen], trusted[chosen])
 
@@ -63,7 +71,7 @@ def neville(slope: Array, error: Array, step: Array, power: int = 2) -> Candidat
     np.maximum(parents, np.abs(value[1:, 1:] - value[:-1, 1:]), out=parents)
     np.maximum(parents, np.abs(value[1:, 1:] - value[:-1, :-1]), out=parents)
     bound = apart + 2 * share
-    bound += _ROUNDING * np.abs(value)
+    bound += _ROUNDING * np.abs(value) + SMALLEST
     bound[~np.isfinite(bound)] = np.inf
     levels, entries = slope.shape
     best = bound.argmin(axis=0), np.arange(levels)[:, None], np.arange(entries)

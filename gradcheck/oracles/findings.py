@@ -27,6 +27,7 @@ _WORDS: Final = {
     Kind.JUMP: "a jump at this point",
     Kind.CUSP: "a cusp or a singularity at this point",
     Kind.KINK: "a kink at this point",
+    Kind.ROUGH: "neither smooth nor a kink at this point",
     Kind.NOISE: "nothing but noise around this point",
 }
 _SIDED: Final = (Kind.EDGE, Kind.CUSP, Kind.KINK)

@@ -31,7 +31,7 @@ _NAMES: Final = (
     "index_put index_select lift_fresh masked_fill maximum minimum neg new_empty "
     "new_empty_strided new_full new_ones new_zeros ones ones_like positive relu repeat roll round "
     "scalar_tensor scatter select_backward select_scatter sgn sign slice_backward stack "
-    "threshold_backward tril triu where zero_ zeros zeros_like _to_copy _local_scalar_dense unbind "
+    "threshold_backward tril triu where zero_ zeros zeros_like _local_scalar_dense unbind "
     "split narrow_copy trunc ceil"
 )
 _EXACT: Final = frozenset(_NAMES.split())
@@ -41,11 +41,15 @@ _WHOLE: Final = frozenset({"add", "sub", "rsub", "mul"})
 """Operations that are exact on whole numbers: an index that is computed must stay one."""
 
 
+_CANCELLING: Final = frozenset({"gelu", "gelu_backward"})
+"""Operations whose result is off by a rounding of their first argument: they form 1 + erf(x)."""
+
+
 class Noise:
     """Random relative amounts of up to two half units (`unit`) in the last place.
 
     A move has to be larger than what it stands for (half a unit), since it is itself rounded away
-    when it is smaller.
+    when it is smaller. In a dtype that is coarser than that, the unit is the dtype's own.
     """
 
     def __init__(self, unit: float, seed: int) -> None:
@@ -69,13 +73,21 @@ class Noise:
             return value
         return torch.addcmul(value, value, self._amounts(value))
 
+    def move_by(self, value: Tensor, size: Tensor) -> Tensor:
+        """A floating-point tensor, each entry moved by an amount of its own times `size`."""
+        return torch.addcmul(value, size, self._amounts(value))
+
+    def _unit(self, dtype: torch.dtype) -> float:
+        return max(self.unit, torch.finfo(dtype).eps / 2)
+
     def _amounts(self, like: Tensor) -> Tensor:
         count = like.numel()
         start = self._take(count)
         block = self._block
         if block is None or block.dtype is not like.dtype or block.device != like.device:
             draw, size = (_block, BLOCK) if count <= BLOCK else (_drawn, count)
-            block = draw(self._seed, self._blocks, size, self.unit, like.dtype, like.device)
+            unit = self._unit(like.dtype)
+            block = draw(self._seed, self._blocks, size, unit, like.dtype, like.device)
             self._block = block if count <= BLOCK else None
         amounts = block.narrow(0, start, count)
         return amounts if like.ndim == 1 else amounts.view(like.shape)
@@ -160,6 +172,8 @@ class Disturbed(TorchMeaning):
         if not isinstance(result, Tensor) or not result.is_floating_point():
             return result
         samples = result if result.ndim else result.expand(self.count)
+        if word.name in _CANCELLING:
+            return torch.cat([samples[:1], self.noise.move_by(samples, arguments[0])[1:]])
         return self.noise.move_all_but_first(samples)
 
 
@@ -186,6 +200,10 @@ class MonteCarlo(TorchDispatchMode):  # type: ignore[no-untyped-call]
         result = func(*args, **(kwargs or {}))
         if kind == "exact" or (kind == "whole" and self.noise.are_whole((result, *args))):
             return result
+        if kind == "cast" and not _is_coarser(result, args[0]):
+            return result
+        if kind == "cancelling":
+            return self.noise.move(self.noise.move_by(result, args[0]))
         if kind == "in place":
             return self._move_in_place(result)
         if isinstance(result, Tensor):
@@ -198,7 +216,14 @@ class MonteCarlo(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return value
 
 
-Kind = Literal["exact", "whole", "pointwise", "accumulating", "in place"]
+def _is_coarser(result: Tensor, argument: Tensor) -> bool:
+    """Whether a cast rounds."""
+    if not (result.is_floating_point() and argument.is_floating_point()):
+        return False
+    return torch.finfo(result.dtype).eps > torch.finfo(argument.dtype).eps
+
+
+Kind = Literal["exact", "whole", "cast", "cancelling", "pointwise", "accumulating", "in place"]
 
 
 @functools.cache
@@ -206,6 +231,10 @@ def _kind(func: Any) -> Kind:
     name = func.overloadpacket.__name__
     if name in _EXACT:
         return "exact"
+    if name == "_to_copy":
+        return "cast"
+    if name in _CANCELLING:
+        return "cancelling"
     aliases = [result.alias_info for result in func._schema.returns]
     if any(alias is not None and alias.is_write for alias in aliases):
         return "in place"

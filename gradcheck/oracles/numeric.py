@@ -96,6 +96,7 @@ def _look_at_curves(curves: Sequence[Curve]) -> tuple[Findings, list[int]]:
     displaced, values = _values(curves, x, offsets)
     levels = len(step)
     probe = brief.probe(values[1 + 2 * levels :], values[0], EPSILON)
+    noisy = brief.is_noisy(probe, values[0], EPSILON)
     seen = brief.Looked(
         step,
         displaced[:levels] - displaced[levels : 2 * levels],
@@ -107,10 +108,13 @@ def _look_at_curves(curves: Sequence[Curve]) -> tuple[Findings, list[int]]:
     found = brief.look(seen, EPSILON)
     bound = brief.confirmed(found.bound, found.value * along, found.bound * np.abs(along), probe)
     settled = bound <= ENOUGH * np.abs(found.value)
-    for index in np.flatnonzero(~brief.moved(seen) & np.isfinite(bound)).tolist():
-        # Perhaps it is constant, and perhaps all steps are on one stair of its rounding.
-        hidden = deviation(curves[index].disturb, _HALF_ULP, BESIDE)[1]
-        settled[index] = hidden <= probe.noise[index]
+    unmoved = ~brief.moved(seen) & np.isfinite(bound)
+    for index in np.flatnonzero(unmoved | (noisy & settled)).tolist():
+        rounding = deviation(curves[index].disturb, _HALF_ULP, BESIDE)[1]
+        if unmoved[index]:  # unless all steps are on one stair of its rounding
+            settled[index] = rounding <= probe.noise[index]
+        else:
+            settled[index] = brief.is_explained(probe.noise[index], rounding)
     return Findings.smooth(Candidates(found.value, bound)), np.flatnonzero(~settled).tolist()
 
 
@@ -172,9 +176,12 @@ def _look(function: Batched, enough: float) -> tuple[Findings, Indices]:
     bound = np.concatenate([part.bound for part in parts]).reshape(-1, outputs)
     bound = brief.confirmed(bound, along @ value, np.abs(along) @ bound, probe)
     settled = bound.max(axis=1) <= enough * np.abs(value).max(axis=1)
-    if unmoved.any() and (function.disturbed() <= probe.noise).all():
+    noisy = brief.is_noisy(probe, function.value, epsilon)
+    if unmoved.any() or (noisy.any() and settled.any()):
+        rounding = function.disturbed()
+        settled &= bool(brief.is_explained(probe.noise, rounding)[noisy].all())
         # No step moved it, nor are all of them on one stair of its rounding.
-        settled |= unmoved
+        settled |= unmoved & bool((rounding <= probe.noise).all())
     return Findings.smooth(Candidates(value.reshape(-1), bound.reshape(-1))), np.flatnonzero(
         ~settled
     )

@@ -41,10 +41,11 @@ def _side(samples: Samples, found: Differences, slope: Array) -> Candidates:
     slope = np.where(np.isfinite(slope), slope, np.nan)
     size = np.abs(slope) * samples.step + np.abs(samples.centre)
     noise = np.fmax(samples.epsilon * size, samples.rounding)
-    limit = best(neville(slope, 2 * noise / samples.step, samples.step, power=1))
+    level = neville(slope, 2 * noise / samples.step, samples.step, power=1)
+    limit = best(level._replace(bound=_SLOW * level.bound))
     rise, last = exponents(np.abs(slope) * samples.step, found._replace(noise=noise))
     vertical = (rise < STEEP).all(axis=0)
     sign = np.sign(slope[last, np.arange(len(last))])
     return Candidates(
-        np.where(vertical, sign * np.inf, limit.value), np.where(vertical, 0.0, _SLOW * limit.bound)
+        np.where(vertical, sign * np.inf, limit.value), np.where(vertical, 0.0, limit.bound)
     )

@@ -28,6 +28,9 @@ _ABOVE_NOISE: Final = 64
 _TOLERANCE: Final = 0.05  # of an exponent
 STEEP: Final = 0.9  # an exponent of a rise below it: the tangent is vertical
 _CHAOS: Final = 2.0**-20  # of the largest |f|
+_MANY_LEVELS: Final = 8
+_FALLEN: Final = 1 / 16
+"""Over as many levels the bend of a smooth function falls to much less."""
 _WINDOW: Final = np.arange(3)[:, None]  # of adjacent levels, whose exponents must agree
 
 
@@ -41,7 +44,8 @@ class Kind(IntEnum):
     JUMP = 4
     CUSP = 5
     KINK = 6
-    NOISE = 7
+    ROUGH = 7
+    NOISE = 8
 
 
 def kinds(samples: Samples, found: Differences) -> NDArray[np.int64]:
@@ -59,6 +63,7 @@ def kinds(samples: Samples, found: Differences) -> NDArray[np.int64]:
         Kind.JUMP: _below(rise, _TOLERANCE),
         Kind.CUSP: (_below(bend, 1 - _TOLERANCE) & (bend[0] > _TOLERANCE)) | _below(rise, STEEP),
         Kind.KINK: (np.abs(bend - 1) <= _TOLERANCE).all(axis=0) & _persists(found, last),
+        Kind.ROUGH: _stays_bent(found),
         Kind.NOISE: noisy,
     }
     found_kinds = np.zeros(len(samples.centre), dtype=np.int64)
@@ -117,6 +122,22 @@ def _persists(found: Differences, last: Indices) -> Flags:
     bend = found.second / found.step
     shown: Flags = np.any(bend[-2:] >= _at(bend, last) / 4, axis=0)
     return shown
+
+
+def _stays_bent(found: Differences) -> Flags:
+    """Whether the two sides' slopes differ as much at the finest levels as at wide ones.
+
+    They do at a kink, and where f oscillates ever faster, which shows no exponent. Where f is
+    smooth their difference falls with the step.
+    """
+    bend = np.where(found.step > 0, found.second / found.step, 0.0)
+    lasting = _FALLEN * np.fmax.reduce(bend)
+    shows = lasting * found.step > _ABOVE_NOISE * found.noise
+    rank = np.cumsum(shows[::-1], axis=0)[::-1]  # 1 at the finest level at which it would show
+    finest = np.where(shows & (rank <= len(_WINDOW)), bend, np.inf)
+    many = np.count_nonzero(shows, axis=0) >= _MANY_LEVELS
+    stays: Flags = many & (np.fmin.reduce(finest) >= lasting)
+    return stays
 
 
 def _alone(samples: Samples) -> Flags:
