@@ -202,6 +202,32 @@ def as_jacobian(
     raise ShapeError(f"shape {list(shape)}, {_wanted(output, input)}")
 
 
+def contracted(value: Any, output: Shape, input: Shape, cotangent: Any, direction: Any) -> Any:
+    """u · J d of the Jacobian that a hand-written value is (see `as_jacobian`), not forming it.
+
+    `value` is a tensor or a number; u (m,) and d (n,) are flat.
+
+    Raises:
+        ShapeError: The value is no derivative's.
+    """
+    shape = tuple(getattr(value, "shape", ())) if hasattr(value, "shape") else None
+    single = math.prod(output) == 1 or math.prod(input) == 1
+    if shape is None and (single or value == 0):
+        return cotangent.sum() * (direction * value).sum()
+    if shape is None and output == input:
+        return cotangent @ (direction * value)
+    if shape == (*output, *input):
+        return cotangent @ (value.reshape(len(cotangent), len(direction)) @ direction)
+    if single and shape in _one_element_shapes(output, input):
+        flat = value.reshape(-1)
+        at_output = flat @ direction if math.prod(output) == 1 else flat * direction
+        return (cotangent * at_output).sum()
+    if shape is not None and shape == output == input:
+        return cotangent @ (value.reshape(-1) * direction)
+    found = "a number" if shape is None else f"shape {list(shape)}"
+    raise ShapeError(f"{found}, {_wanted(output, input)}")
+
+
 def _one_element_shapes(output: Shape, input: Shape) -> list[tuple[int, ...]]:
     shapes = []
     if math.prod(output) == 1:

@@ -11,18 +11,23 @@ import torch
 from torch import Tensor
 
 from gradcheck.ball import Array, Ball
+from gradcheck.claims import contracted
 from gradcheck.conclusion import Fields, conclude
 from gradcheck.errors import ChangedOutputError, GradcheckError, ShapeError
 from gradcheck.function_answers import Block, Forward, Handwritten, Reverse, backward_varies, blocks
 from gradcheck.function_truths import FunctionTruths
-from gradcheck.large_check import is_large, judge_large
+from gradcheck.large_check import Large, is_large, judge_large
 from gradcheck.oracles import rounding
+from gradcheck.oracles.batched import Batched
+from gradcheck.products import Contracted, Product, Pullback, Pushforward
 from gradcheck.python_function import PythonFunction
 from gradcheck.settings import Settings, demands_of
 from gradcheck.truths import EFFORTS
 from gradcheck.user_code import account_of
 from gradcheck.verdict import judge
 
+_MODES: Final = {"backward": "", "forward": " (forward mode)"}
+"""What is added to a quantity."""
 FEW: Final = 64.0
 """Half units in the last place of the largest output, that rounding may move others by."""
 
@@ -101,7 +106,8 @@ class _FunctionCheck:
         return apart, max(FEW * unit * size + smallest, tolerance)
 
     def _in_mode(self, mode: str) -> Iterator[Fields]:
-        if is_large(self.function):
+        outputs, inputs = self.function.outputs, self.function.inputs
+        if is_large(sum(leaf.count for leaf in outputs), sum(leaf.count for leaf in inputs)):
             yield from self._in_large(mode)
             return
         try:
@@ -113,7 +119,7 @@ class _FunctionCheck:
             yield _wrong("autograd", problem)
             return
         try:
-            yield from self._judged(torchs, " (forward mode)" if mode == "forward" else "")
+            yield from self._judged(torchs, _MODES[mode])
         except ChangedOutputError as error:
             yield _wrong("function", str(error))
 
@@ -135,13 +141,73 @@ class _FunctionCheck:
         return ""
 
     def _in_large(self, mode: str) -> Iterator[Fields]:
-        """Along random directions; torch's mode is asked in between."""
+        """Along random directions."""
+        function, suffix = self.function, _MODES[mode]
+        product = Pullback.of(function) if mode == "backward" else Pushforward(function)
         try:
-            yield from judge_large(self.function, self.settings, mode, self.notes)
+            if isinstance(product, Pullback) and (problem := self._pass_varies(product)):
+                yield _wrong("autograd", problem)
+                return
+            known = function.known_value if function.dtype is torch.float64 else None
+            batched = Batched(function.real, function.point, function.precision, known)
+            for block in self._blocks:
+                answers: dict[str, Product] = {"autograd": product}
+                if block.quantity in self.derivatives and not suffix:
+                    answers = {"handwritten": self._contracted(block), **answers}
+                yield {**self._large(block, batched, answers), "quantity": block.quantity + suffix}
+        except RaisedError:
+            raise
+        except ShapeError as error:
+            yield _misshapen(block.quantity, error)
         except ChangedOutputError as error:
             yield _wrong("function", str(error))
         except Exception as error:
             raise RaisedError(error, "autograd") from error
+
+    def _pass_varies(self, product: Pullback) -> str:
+        """What is wrong with the backward if two passes differ; empty where they do not."""
+        count = sum(leaf.count for leaf in self.function.outputs)
+        spread, size = product.spread(torch.ones(count, dtype=torch.float64))
+        unit, smallest = rounding.precision_of(self.function.dtype)
+        asked = self.settings.nondet_tol
+        explained = FEW * unit * size + smallest if asked is None else asked
+        return backward_varies(spread) if spread > explained else ""
+
+    def _large(self, block: Block, batched: Batched, answers: Mapping[str, Product]) -> Fields:
+        settings = self.settings
+        return judge_large(
+            Large(
+                block,
+                batched,
+                self.function.point,
+                answers,
+                self.demands,
+                subgradient=settings.subgradient,
+                atol=settings.atol,
+                rtol=settings.rtol,
+                notes=self.notes,
+            )
+        )
+
+    def _contracted(self, block: Block) -> Contracted:
+        """What was written by hand, a value or a function of the arguments, as a product."""
+        written, function = self.derivatives[block.quantity], self.function
+        output, input = tuple(block.output.shape), tuple(block.input.shape)
+
+        if block.output.dtype.is_complex or block.input.dtype.is_complex:
+            raise ShapeError("complex entries, too many to be looked at")
+
+        def contract(cotangent: Tensor, direction: Tensor) -> Tensor:
+            try:
+                value = function.like(written) if callable(written) else written
+            except Exception as error:
+                raise RaisedError(error, "handwritten", block.quantity) from error
+            if not isinstance(value, (int, float)):
+                value = torch.as_tensor(value).detach().to(torch.float64)
+            u, d = cotangent[block.rows], direction[block.columns]
+            return torch.as_tensor(contracted(value, output, input, u, d))
+
+        return Contracted(contract, function.dtype)
 
     def _judged(self, torchs: Reverse | Forward, mode: str) -> Iterator[Fields]:
         """Each block with a quick truth, or with the best one where that does not settle it."""

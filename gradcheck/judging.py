@@ -11,10 +11,11 @@ from torch import Tensor
 
 from gradcheck.answers import Along, Answers, entries
 from gradcheck.ball import Ball
-from gradcheck.claims import Claim, Written, as_jacobian
+from gradcheck.claims import Claim, RecurrentFormula, Written, as_jacobian
 from gradcheck.conclusion import Fields, conclude
 from gradcheck.entries import claim_label, direction_label
 from gradcheck.errors import EvaluationError, ShapeError
+from gradcheck.large_claim import judge_along
 from gradcheck.oracles import rounding
 from gradcheck.oracles.exact import DeclinedError, Enclosure, TooLongError
 from gradcheck.place import CPU, Place
@@ -33,7 +34,8 @@ def judge_claim(
     where it is to be `thorough`.
     """
     if problem := too_large(place.value(claim.output).numel(), place.value(claim.input).numel()):
-        yield _fields(claim, None, verdict="inconclusive", notes=(problem,))
+        for formula in claim.formulas or (None,):
+            yield _along(place, claim, formula, truths, problem, ())
         return
     check = _Check(place, claim, truths, thorough)
     try:
@@ -44,6 +46,36 @@ def judge_claim(
         return
     for formula in claim.formulas or (None,):
         yield check.judge(formula)
+
+
+def _along(
+    place: Place,
+    claim: Claim,
+    formula: Written | None,
+    truths: Truths,
+    reason: str,
+    notes: tuple[str, ...],
+) -> Fields:
+    """The verdict along random directions, which know no steps and no published entries.
+
+    Where those are asked for, `reason` says why there is none.
+    """
+    if isinstance(formula, RecurrentFormula) or expected_at(place, claim.quantity):
+        return _fields(claim, formula, verdict="inconclusive", notes=(reason,))
+    try:
+        return judge_along(place, claim, formula, truths, notes)
+    except (EvaluationError, ShapeError) as error:
+        if formula is None:
+            raise
+        return _unusable(claim, formula, error)
+
+
+def _unusable(claim: Claim, formula: Written, error: EvaluationError | ShapeError) -> Fields:
+    has = "no value" if isinstance(error, EvaluationError) else ""
+    note = f"the formula has {has}: {error}" if has else f"the formula has {error}"
+    return _fields(
+        claim, formula, verdict="fail", blame="handwritten", truth="numeric", notes=(note,)
+    )
 
 
 MANY: Final = 64
@@ -73,7 +105,7 @@ class _Check:
             try:
                 found = self.answers.evaluate(formula)
             except (EvaluationError, ShapeError) as error:
-                return self._unusable(formula, error)
+                return _unusable(self.claim, formula, error)
         try:
             published = expected_at(self.place, self.claim.quantity)
             enclosure = self.truths.exact(self.claim, whole=bool(published))
@@ -81,7 +113,7 @@ class _Check:
             entries = self.answers.value.numel()
             if entries > MANY:
                 note = f"{reason}, and numeric differentiation by {entries:,} entries too"
-                return _fields(self.claim, formula, verdict="inconclusive", notes=(note,))
+                return _along(self.place, self.claim, formula, self.truths, note, (note,))
             return self._held_to_numeric(formula, found, f"the exact oracle cannot tell: {reason}")
         except DeclinedError as reason:
             return self._held_to_numeric(formula, found, f"the exact oracle cannot tell: {reason}")
@@ -195,13 +227,6 @@ class _Check:
         # Where a side is not finite it tells nothing: an edge makes no derivative zero.
         moves = np.max(moves, axis=0, initial=0.0, where=np.isfinite(moves))
         return Ball(np.zeros_like(moves), moves, "estimated")
-
-    def _unusable(self, formula: Written, error: EvaluationError | ShapeError) -> Fields:
-        has = "no value" if isinstance(error, EvaluationError) else ""
-        note = f"the formula has {has}: {error}" if has else f"the formula has {error}"
-        return _fields(
-            self.claim, formula, verdict="fail", blame="handwritten", truth="numeric", notes=(note,)
-        )
 
     def _published(
         self, truth: Ball, answers: Mapping[str, Ball], judgement: Judgement

@@ -1,4 +1,4 @@
-"""A Python function whose Jacobian is too large: looked at along random directions, then bisected.
+"""A derivative whose Jacobian is too large: looked at along random directions, then bisected.
 
 u · J d of random u and d is held against the numeric oracle's. An error in one entry of J shows in
 each of them; where they differ, halves of u and then of d lead to the entry.
@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -20,8 +19,7 @@ from torch import Tensor
 from gradcheck.ball import Array, Ball, stacked
 from gradcheck.conclusion import Fields, conclude
 from gradcheck.demands import Demands
-from gradcheck.function_answers import UNITS, Block, backward_varies, blocks
-from gradcheck.oracles import forward_mode, rounding
+from gradcheck.function_answers import Block
 from gradcheck.oracles.batched import Batched
 from gradcheck.oracles.directional import (
     LEAST,
@@ -30,9 +28,8 @@ from gradcheck.oracles.directional import (
     random_entries,
     slopes_along,
 )
-from gradcheck.python_function import PythonFunction
+from gradcheck.products import Product, Pullback
 from gradcheck.results import Answer, EntryAnswers
-from gradcheck.settings import Settings, demands_of
 from gradcheck.verdict import judge
 
 MOST_ENTRIES: Final = 2**14
@@ -52,72 +49,34 @@ _SHARP: Final = 1 / 8
 """The part of what has to be noticed that is left to a numeric radius."""
 
 
-def is_large(function: PythonFunction) -> bool:
-    inputs, outputs = (
-        sum(leaf.count for leaf in leaves) for leaves in (function.inputs, function.outputs)
-    )
+def is_large(outputs: int, inputs: int) -> bool:
+    """Whether a Jacobian of so many entries is too large to look at each."""
     return inputs > MOST_INPUTS or inputs * outputs > MOST_ENTRIES
 
 
-class Product:
-    """u · J d as torch has it, in reverse mode from u or in forward mode from d.
+@dataclass(frozen=True, slots=True, eq=False)
+class Large:
+    """A block of the Jacobian of a function R^n → R^m at a point, and who answers for it.
 
-    What the last u or d gave is kept.
+    `atol` and `rtol` are what the caller accepts beside all error bounds.
     """
 
-    def __init__(self, function: PythonFunction, mode: str) -> None:
-        self.function = function
-        self.mode = mode
-        self._last: tuple[Tensor, Tensor] | None = None
-
-    def __call__(self, cotangent: Tensor, direction: Tensor) -> float:
-        if self.mode == "backward":
-            return float(self._kept(cotangent) @ direction.cpu())
-        return float(cotangent.cpu() @ self._kept(direction))
-
-    def _kept(self, key: Tensor) -> Tensor:
-        if self._last is None or self._last[0] is not key:
-            self._last = key, self._anew(key)
-        return self._last[1]
-
-    def _anew(self, key: Tensor) -> Tensor:
-        """The gradient (n,) for a cotangent, or the tangent (m,) for a direction."""
-        if self.mode == "backward":
-            return self.function.graph.pullback(key)
-        return forward_mode.pushforward(self.function, key)
-
-    def spread(self, cotangent: Tensor) -> tuple[float, float]:
-        """How far two passes differ, and the size of what they give."""
-        first, second = self._kept(cotangent), self._anew(cotangent)
-        if torch.equal(first, second):
-            return 0.0, 0.0
-        apart = (first - second).abs().nan_to_num(0, 0, 0).max()
-        return float(apart), float(first.abs().nan_to_num(0, 0, 0).max())
-
-    def largest(self, cotangent: Tensor, columns: slice) -> int:
-        """The entry of an input by which u · f changes most; in forward mode, the first."""
-        if self.mode == "forward" or columns.start == columns.stop:
-            return 0
-        return int(self._kept(cotangent)[columns].abs().argmax())
-
-    def measured(self, cotangent: Tensor, direction: Tensor) -> Ball:
-        """With what rounding may have done to it."""
-
-        def again() -> Tensor:
-            if self.mode == "backward":
-                return self.function.tracked().pullback(cotangent) @ direction.cpu()
-            return cotangent.cpu() @ forward_mode.pushforward(self.function, direction)
-
-        return rounding.measure(rounding.repeated(again), self.function.dtype)
+    block: Block
+    function: Batched
+    point: Tensor
+    answers: Mapping[str, Product]
+    demands: Demands
+    subgradient: bool = False
+    atol: float = 0.0
+    rtol: float = 0.0
+    notes: tuple[str, ...] = ()
+    line: int = 0
+    formula: str = ""
 
 
-def judge_large(
-    function: PythonFunction, settings: Settings, mode: str, notes: Sequence[str]
-) -> Iterator[Fields]:
-    """One verdict for each output and input. Raises what the function and torch's mode raise."""
-    check = _LargeCheck(function, settings, mode, tuple(notes))
-    for block in blocks(function):
-        yield check.verdict(block)
+def judge_large(large: Large) -> Fields:
+    """The verdict on all who answer. Raises what the function and those raise."""
+    return _LargeCheck(large).fields()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,78 +94,55 @@ class _Draw:
 
 
 class _LargeCheck:
-    def __init__(
-        self, function: PythonFunction, settings: Settings, mode: str, notes: tuple[str, ...]
-    ) -> None:
-        self.function = function
-        self.settings = settings
-        self.demands: Demands = demands_of(function, settings)
-        self.notes = notes
-        self.product = Product(function, mode)
-        self.suffix = " (forward mode)" if mode == "forward" else ""
+    def __init__(self, large: Large) -> None:
+        self.large = large
+        self.block = large.block
+        self.seed = zlib.crc32(large.block.quantity.encode())
+        self.draw = self._drawn()
 
-    @cached_property
-    def _batched(self) -> Batched:
-        known = self.function.known_value if self.function.dtype is torch.float64 else None
-        return Batched(self.function.real, self.function.point, self.function.precision, known)
-
-    def verdict(self, block: Block) -> Fields:
-        seed = zlib.crc32(block.quantity.encode())
-        draw = self._draw(block, seed)
-        entry = self._entry_scale(block, draw)
+    def fields(self) -> Fields:
+        large, entry = self.large, self._entry_scale()
         noticed = LEAST**2 * entry  # of an error as large as that entry
-        if problem := self._not_deterministic(draw.cotangents[0]):
-            note = (*self.notes, problem)
-            return {
-                "quantity": block.quantity,
-                "verdict": "fail",
-                "blame": "autograd",
-                "notes": note,
-            }
-        truth = self._numeric(draw, noticed * self.demands.resolution)
-        answers = {"autograd": self._torchs(draw, truth, noticed)}
-        allowance = self._allowance(draw, truth)
+        truth = self._truth(noticed * large.demands.resolution)
+        answers = {
+            name: self._answer(product, truth, noticed) for name, product in large.answers.items()
+        }
         judgement = judge(
             truth,
             answers,
             lambda: noticed,
-            self.demands.resolution,
+            large.demands.resolution,
             scale=noticed,
-            allowance=allowance,
+            allowance=self._allowance(truth),
         )
         fields = conclude(
-            block.quantity,
-            0,
+            self.block.quantity,
+            large.line,
             truth,
             answers,
             judgement,
             (),
-            demands=self.demands,
-            label=lambda index: f"u·({block.quantity})·d, look {index[0] + 1}",
-            notes=(*self.notes, self._account(block, draw, seed, judgement.resolution)),
+            demands=large.demands,
+            label=lambda index: f"u·({self.block.quantity})·d, look {index[0] + 1}",
+            formula=large.formula,
+            notes=(*large.notes, self._account(judgement.resolution)),
         )
-        if fields["verdict"] == "fail":
-            fields |= self._located(block, draw, judgement.worst_entry, fields, entry)
-        return {**fields, "quantity": block.quantity + self.suffix}
+        if fields["verdict"] == "fail" and judgement.worst_entry and judgement.blame:
+            wrong, look = judgement.blame[0], judgement.worst_entry[0]
+            fields |= self._located(large.answers[wrong], look, fields, entry)
+        return fields
 
-    def _not_deterministic(self, cotangent: Tensor) -> str:
-        if self.product.mode != "backward":
-            return ""
-        apart, size = self.product.spread(cotangent)
-        unit, smallest = rounding.precision_of(self.function.dtype)
-        explained = UNITS * unit * size + smallest
-        asked = self.settings.nondet_tol
-        return backward_varies(apart) if apart > (explained if asked is None else asked) else ""
-
-    def _draw(self, block: Block, seed: int) -> _Draw:
-        point = self.function.point
+    def _drawn(self) -> _Draw:
+        point, block = self.large.point, self.block
         longest = max(block.output.count, block.input.count)
         cotangents, directions = (few[longest >= MANY] for few in (_COTANGENTS, _DIRECTIONS))
         count = cotangents + directions
-        source = random_entries(longest + (count - 1) * _SHIFT, seed, point.device)
+        source = random_entries(longest + (count - 1) * _SHIFT, self.seed, point.device)
+        if any(product.dtype is not torch.float64 for product in self.large.answers.values()):
+            source = (64 * source).round() / 64  # which every dtype holds
         parts = [source[k * _SHIFT :][:longest] for k in range(count)]
         scale = _binade(point[block.columns])
-        outputs = len(self._batched.value)
+        outputs = self.large.function.outputs
         return _Draw(
             [_placed(part, block.rows, outputs) for part in parts[:cotangents]],
             [_placed(part, block.columns, len(point)) * scale for part in parts[cotangents:]],
@@ -214,98 +150,101 @@ class _LargeCheck:
         )
 
     def _line(self, direction: Tensor, cotangents: Sequence[Tensor]) -> Line:
-        batched = self._batched
-        value = torch.from_numpy(batched.value).to(direction.device)
+        function = self.large.function
+        value = torch.from_numpy(function.value).to(direction.device)
         seen = torch.stack([*cotangents]) if cotangents else value.new_zeros((0, len(value)))
-        return Line(batched, self.function.point, value, direction, seen)
+        return Line(function, self.large.point, value, direction, seen)
 
-    def _numeric(self, draw: _Draw, noticed: float) -> Ball:
+    def _truth(self, noticed: float) -> Ball:
         """u · J d of each look, by an input of scale 1."""
+        draw = self.draw
         found: dict[tuple[int, int], Ball] = {}
         for d, direction in enumerate(draw.directions):
             seen = [u for u, with_d in draw.looks if with_d == d]
             line = self._line(direction, [draw.cotangents[u] for u in seen])
             enough = _SHARP * noticed * draw.scale
-            balls = slopes_along(line, enough=enough, subgradient=self.settings.subgradient)
+            balls = slopes_along(line, enough=enough, subgradient=self.large.subgradient)
             found |= {(u, d): ball for u, ball in zip(seen, balls, strict=True)}
         return stacked([found[look] for look in draw.looks], 1 / draw.scale)
 
-    def _torchs(self, draw: _Draw, truth: Ball, noticed: float) -> Ball:
-        found = [self._product_of(draw, look) for look in draw.looks]
-        distance = truth.distance_to(np.array(found))
+    def _answer(self, product: Product, truth: Ball, noticed: float) -> Ball:
+        draw = self.draw
+        pairs = [(draw.cotangents[u], draw.directions[d]) for u, d in draw.looks]
+        found = np.array([product(u, d) for u, d in pairs]) / draw.scale
+        distance = truth.distance_to(found)
         error = distance + truth.radius
-        if (distance <= truth.radius).all() and (
-            2 * (error + truth.radius).max() <= noticed * self.demands.resolution
-        ):
-            return Ball(np.array(found), error, "estimated")
-        # The worst is accused by itself, if at all.
-        worst = int(np.argmax(np.nan_to_num(distance - truth.radius, nan=np.inf)))
-        u, d = draw.looks[worst]
-        measured = self.product.measured(draw.cotangents[u], draw.directions[d])
-        error[worst] = measured.radius / draw.scale
-        return Ball(np.array(found), error, "estimated")
+        is_sharp = 2 * (error + truth.radius).max() <= noticed * self.large.demands.resolution
+        if not is_sharp or not (distance <= truth.radius).all():
+            # The worst is accused by itself, if at all.
+            worst = int(np.argmax(np.nan_to_num(distance - truth.radius, nan=np.inf)))
+            radius = float(product.measured(*pairs[worst]).radius) / draw.scale
+            # What rounding explains, and is below what has to be noticed, is no more than it is.
+            if not is_sharp or distance[worst] > radius + truth.radius[worst]:
+                error[worst] = radius
+        return Ball(found, error, "estimated")
 
-    def _product_of(self, draw: _Draw, look: tuple[int, int]) -> float:
-        u, d = look
-        return self.product(draw.cotangents[u], draw.directions[d]) / draw.scale
-
-    def _allowance(self, draw: _Draw, truth: Ball) -> Array | None:
+    def _allowance(self, truth: Ball) -> Array | None:
         """A caller's tolerances are of entries; along a direction only the relative one says."""
-        if not self.settings.atol and not self.settings.rtol:
+        if not self.large.atol and not self.large.rtol:
             return None
-        return self.settings.atol + self.settings.rtol * np.abs(truth.midpoint)
+        return self.large.atol + self.large.rtol * np.abs(truth.midpoint)
 
-    def _entry_scale(self, block: Block, draw: _Draw) -> float:
+    def _entry_scale(self) -> float:
         """The size of a large entry of the block: the largest by the input that moves most."""
-        largest = self.product.largest(draw.cotangents[0], block.columns)
-        axis = self._line(_unit(self.function.point, block.columns, largest, draw.scale), ())
+        block, scale = self.block, self.draw.scale
+        axis = self._line(_unit(self.large.point, block.columns, self._most_moving(), scale), ())
         with torch.no_grad():
             (moved,) = axis.values([_STEP])
-        change = (moved - axis.value)[block.rows] / (_STEP * draw.scale)
-        size = float(change.abs().max())
+        size = float(((moved - axis.value)[block.rows] / (_STEP * scale)).abs().max())
         if size == 0 or not math.isfinite(size):
-            moves = self._moves(draw.directions[0])[block.rows] / draw.scale
+            moves = self._moves(self.draw.directions[0])[block.rows] / scale
             size = float(moves.nan_to_num(0, 0, 0).square().mean().sqrt())
-        return size or self._natural_scale(block)
+        return size or self._natural_scale()
+
+    def _most_moving(self) -> int:
+        """The entry of the input by which u · f changes most, where a gradient tells."""
+        product = self.large.answers.get("autograd")
+        if not isinstance(product, Pullback):
+            return 0
+        return int(product.gradient(self.draw.cotangents[0])[self.block.columns].abs().argmax())
 
     def _moves(self, direction: Tensor) -> Tensor:
         """J d, (m,), roughly."""
         return along_roughly(self._line(direction, ()))
 
-    def _natural_scale(self, block: Block) -> float:
+    def _natural_scale(self) -> float:
         """max|A| / max(1, max|B|)."""
-        output = self.function.known_value[block.rows].abs().max()
-        return float(output / self.function.point[block.columns].abs().max().clamp(min=1.0)) or 1.0
+        output = np.abs(self.large.function.value[self.block.rows]).max()
+        input = float(self.large.point[self.block.columns].abs().max())
+        return float(output) / max(1.0, input) or 1.0
 
-    def _account(self, block: Block, draw: _Draw, seed: int, achieved: float) -> str:
-        entries = block.output.count * block.input.count
+    def _account(self, achieved: float) -> str:
+        draw, resolution = self.draw, self.large.demands.resolution
+        entries = self.block.output.count * self.block.input.count
         said = (
             f"looked at along {len(draw.looks)} random cotangents and {len(draw.directions)} "
-            f"directions (seed {seed}), "
-            f"not at {entries:,} entries"
+            f"directions (seed {self.seed}), not at {entries:,} entries"
         )
-        resolution = self.demands.resolution
         if achieved > resolution:
             return said
         # An error that is spread has a normal distribution along a direction.
         chance = (_DENSITY * LEAST**2 * achieved / resolution) ** len(draw.directions)
         return (
-            f"{said}: an error of {resolution:g} of the largest entry shows in each where it is in "
-            f"one entry, and in none, where it is spread, with a chance below {chance:.0e}"
+            f"{said}: an error of {resolution:g} of the largest entry shows where it is in one "
+            f"entry; where it is spread over many, it hides with a chance below {chance:.0e}"
         )
 
-    def _located(
-        self, block: Block, draw: _Draw, look: tuple[int, ...] | None, fields: Fields, scale: float
-    ) -> Fields:
+    def _located(self, product: Product, look: int, fields: Fields, scale: float) -> Fields:
         """The wrong entry, in the place of the looks, where bisection leads to one."""
-        u, d = draw.looks[look[0] if look else 0]
+        draw, block = self.draw, self.block
+        u, d = draw.looks[look]
         cotangent, direction = draw.cotangents[u], draw.directions[d]
         moves = self._moves(direction)
 
         def by_rows(rows: slice) -> float:
             part = torch.zeros_like(cotangent)
             part[rows] = cotangent[rows]
-            return float(part @ moves) - self.product(part, direction)
+            return float(part @ moves) - product(part, direction)
 
         row = _bisected(block.rows, by_rows)
         unit = torch.zeros_like(cotangent)
@@ -314,24 +253,27 @@ class _LargeCheck:
         def by_columns(columns: slice) -> float:
             part = torch.zeros_like(direction)
             part[columns] = direction[columns]
-            return float(self._moves(part)[row]) - self.product(unit, part)
+            return float(self._moves(part)[row]) - product(unit, part)
 
         column = _bisected(block.columns, by_columns)
-        axis = _unit(self.function.point, slice(0, None), column, draw.scale)
+        axis = _unit(self.large.point, slice(0, None), column, draw.scale)
         (ball,) = slopes_along(self._line(axis, [unit]), enough=0.0)
         numeric = stacked([ball], 1 / draw.scale)
-        found = self.product(unit, axis) / draw.scale
-        apart = float(numeric.distance_to(np.array([found]))[0])
+        answers = {
+            name: product(unit, axis) / draw.scale for name, product in self.large.answers.items()
+        }
+        wrong = next(name for name, one in self.large.answers.items() if one is product)
+        apart = float(numeric.distance_to(np.array([answers[wrong]]))[0])
         if not apart > 2 * float(numeric.radius[0]):
             note = "no single entry explains it: the error is spread over many"
             return {"notes": (*fields["notes"], note)}
         entry = _entry(block, row, column)
-        answers = {
-            "autograd": Answer(found, 0.0),
+        said = {
+            **{name: Answer(value, 0.0) for name, value in answers.items()},
             "numeric": Answer(float(numeric.midpoint[0]), float(numeric.radius[0])),
         }
         return {
-            "entries": (EntryAnswers(block.label(entry), entry, answers), *fields["entries"]),
+            "entries": (EntryAnswers(block.label(entry), entry, said), *fields["entries"]),
             "difference": apart / scale,
         }
 

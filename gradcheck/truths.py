@@ -99,6 +99,11 @@ class Truths:
             self._found[key] = self._ask(claim, effort)
         return self._found[key]
 
+    def function(self, claim: Claim) -> tuple[Callable[[Tensor], Tensor], Tensor]:
+        """From the claim's input to its output, in float64 on the CPU, and the input's value."""
+        segment = self._segment(claim)
+        return _function(segment), segment.held[segment.start]
+
     def _ask(self, claim: Claim, effort: Effort) -> Ball:
         segment, anywhere = self._segment(claim), self._place.case.subgradient
         if not segment.is_pointwise:

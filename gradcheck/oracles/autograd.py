@@ -44,6 +44,30 @@ def jacobian(segment: Segment, value: Tensor, meaning: Meaning) -> Tensor:
     return rows.reshape((*output.shape, *value.shape))
 
 
+Pull = Callable[[Tensor], Tensor]
+"""The gradient (n,) for a cotangent (m,)."""
+
+
+def pullback(segment: Segment, value: Tensor, meaning: Meaning) -> Pull:
+    """The gradient (n,) for a cotangent (m,) of the segment's output, in float64 on the CPU.
+
+    Raises:
+        EvaluationError: The function has no value here.
+    """
+    leaf = value.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        output = segment.value(leaf, meaning)
+
+    def pull(cotangent: Tensor) -> Tensor:
+        if not output.requires_grad:
+            return torch.zeros(leaf.numel(), dtype=torch.float64)
+        like = cotangent.to(output.device, output.dtype).reshape(output.shape)
+        (found,) = _gradients([output], [leaf], [like])
+        return _stacked(leaf, [found], 1)[0].to("cpu", torch.float64)
+
+    return pull
+
+
 def _stacked(leaf: Tensor, gradients: Sequence[Tensor | None], count: int) -> Tensor:
     (found,) = gradients
     return leaf.new_zeros((count, leaf.numel())) if found is None else found.reshape(count, -1)
