@@ -19,7 +19,7 @@ from gradcheck.ball import Array
 from gradcheck.oracles.differences import EPSILON, SMALLEST, Flags, binade
 from gradcheck.oracles.extrapolation import Candidates, neville, uncontradicted
 
-STEPS: Final = np.array([1 / 2, 17 / 128, 15 / 512, 17 / 2048, 15 / 8192])[:, None]
+STEPS: Final = np.array([1 / 8, 17 / 512, 15 / 2048, 17 / 8192, 15 / 32768])[:, None]
 """Parts of 2^⌊log₂|x|⌋, uneven: what has a period of a power of two is not constant there."""
 SMALLEST_INPUT: Final = 2.0**-20
 """An |x| below it is hardly the scale of f."""

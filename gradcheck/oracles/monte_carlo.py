@@ -63,9 +63,12 @@ class Noise:
     def move(self, value: Any) -> Any:
         """A dense tensor, each entry moved by an amount of its own; anything else as it is.
 
-        Of a complex number either part is an entry; integers and booleans are not moved.
+        Of a complex number either part is an entry; integers and booleans are not moved, and
+        neither are the zeros of forward mode, which have no memory.
         """
         if not isinstance(value, Tensor) or value.layout is not torch.strided:
+            return value
+        if _has_no_memory(value):
             return value
         if value.is_complex():
             return torch.view_as_complex(self.move(torch.view_as_real(value.resolve_conj())))
@@ -119,13 +122,18 @@ class Noise:
     def _is_whole(self, value: Any) -> bool:
         if not isinstance(value, Tensor):
             return not isinstance(value, float) or value.is_integer()
-        if not value.is_floating_point() or value.numel() == 0:
+        if not value.is_floating_point() or value.numel() == 0 or _has_no_memory(value):
             return True
         first = float(value.flatten()[0].item())  # mostly that one is not
         if not first.is_integer() or abs(first) > 1 / self.unit or value.numel() == 1:
             return first.is_integer() and abs(first) <= 1 / self.unit
         small = value.abs() <= 1 / self.unit
         return bool(torch.all(small & (value == value.round())))
+
+
+def _has_no_memory(value: Tensor) -> bool:
+    """Whether it is one of the zeros of forward mode, or stands for one."""
+    return value.is_meta or value._is_zerotensor()
 
 
 def _drawn(
@@ -173,7 +181,8 @@ class Disturbed(TorchMeaning):
             return result
         samples = result if result.ndim else result.expand(self.count)
         if word.name in _CANCELLING:
-            return torch.cat([samples[:1], self.noise.move_by(samples, arguments[0])[1:]])
+            size = torch.as_tensor(arguments[0], dtype=samples.dtype)
+            return torch.cat([samples[:1], self.noise.move_by(samples, size)[1:]])
         return self.noise.move_all_but_first(samples)
 
 
