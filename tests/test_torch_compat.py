@@ -191,33 +191,104 @@ def test_it_says_what_torch_says_of_second_derivatives(function, inputs, cotange
     )
 
 
+def zeroed(position):
+    """sin with a backward that forgets one entry."""
+
+    def backward(saved, g):
+        gradient = g * saved[0].cos()
+        gradient[position] = 0
+        return gradient
+
+    return custom(torch.sin, backward)
+
+
+def many(count):
+    drawn = torch.randn(count, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    return drawn.requires_grad_()
+
+
+SMALL = custom(lambda x: 1e-6 * x.sin(), lambda s, g: 1e-6 * g * s[0].cos())
+FAST = {"fast_mode": True}
 LET_THROUGH = {
-    "scaled by 1.0009": (sine(1.0009), X),
+    "scaled by 1.0009": (sine(1.0009), X, {}),
     "zero where the function is small": (
         custom(lambda x: 1e-6 * x.sin(), lambda s, g: torch.zeros_like(g)),
         X,
+        {},
     ),
-    "not linear in its cotangent": (custom(torch.sin, lambda s, g: g * g * s[0].cos()), X),
+    "g²": (custom(torch.sin, lambda s, g: g * g * s[0].cos()), X, {}),
+    "g·sum(g)": (custom(torch.sin, lambda s, g: g * g.sum() * s[0].cos()), X, {}),
+    "fast, 1e4 entries, 1.03 times too large": (sine(1.03), many(10_000), FAST),
+    "fast, 1e5 entries, 1.1 times too large": (sine(1.1), many(100_000), FAST),
+    "fast, 3e5 entries, zero": (sine(0.0), many(300_000), FAST),
+    "fast, one of 1,000 entries forgotten": (zeroed(77), many(1_000), FAST),
 }
 
 
-@pytest.mark.parametrize(("function", "inputs"), LET_THROUGH.values(), ids=LET_THROUGH)
-def test_it_finds_what_torch_lets_through(function, inputs):
-    assert says(torchs_gradcheck, function, inputs) is True
-    assert says(gradcheck, function, inputs) is TorchError
+@pytest.mark.parametrize(("function", "x", "flags"), LET_THROUGH.values(), ids=LET_THROUGH)
+def test_it_finds_what_torch_lets_through(function, x, flags):
+    assert says(torchs_gradcheck, function, x, **flags) is True
+    assert says(gradcheck, function, x, **flags) is TorchError
+    twin = SMALL if float(function(x).detach().abs().max()) < 1e-4 else sine()
+    assert says(gradcheck, twin, x, **flags) is True
+
+
+def test_fast_mode_forms_no_matrix_where_it_fails():
+    """torch's takes 80 GB for this one."""
+    assert says(gradcheck, sine(1.5), many(100_000), fast_mode=True) is TorchError
 
 
 ACCUSED = {
     "relu at 0": (torch.relu, given(0.0, 1.0)),
+    "clamp at its bounds": (lambda x: x.clamp(-1, 1), given(-1.0, 0.3, 1.0)),
+    "a tie that max breaks": (lambda x: x.max(0).values, given(2.0, 2.0, 1.0)),
+    "sqrt at 0": (torch.sqrt, given(0.0)),
     "log near 0": (torch.log, given(1e-8)),
+    "x² far out": (torch.square, given(*(1e8 * k for k in (1.1, 1.23, 1.37, 1.7)))),
     "float32": (lambda x: (x**2).sum(), given(0.3, -1.2, dtype=torch.float32)),
+}
+WRONG_THERE = {
+    "relu at 0": custom(torch.relu, lambda s, g: g * (2.0 * (s[0] == 0) + (s[0] > 0))),
+    "clamp at its bounds": custom(lambda x: x.clamp(-1, 1), lambda s, g: g * 1.01),
+    "a tie that max breaks": custom(lambda x: x.max(0).values, lambda s, g: -g * (s[0] == 2)),
+    "sqrt at 0": custom(torch.sqrt, lambda s, g: 0 * g),
+    "log near 0": custom(torch.log, lambda s, g: 1.00001 * g / s[0]),
+    "x² far out": custom(torch.square, lambda s, g: 2.00001 * g * s[0]),
+    "float32": custom(lambda x: (x**2).sum(), lambda s, g: 2.005 * g * s[0]),
 }
 
 
-@pytest.mark.parametrize(("function", "inputs"), ACCUSED.values(), ids=ACCUSED)
-def test_it_passes_what_torch_wrongly_accuses(function, inputs):
+@pytest.mark.parametrize("name", ACCUSED)
+def test_it_passes_what_torch_wrongly_accuses(name):
+    function, inputs = ACCUSED[name]
     assert says(torchs_gradcheck, function, inputs) is TorchError
     assert says(gradcheck, function, inputs) is True
+    assert says(gradcheck, WRONG_THERE[name], inputs) is TorchError
+
+
+def test_randomness_is_diagnosed():
+    def noisy(x):
+        return x * torch.rand(3, dtype=torch.float64)
+
+    with pytest.raises(TorchError, match="Jacobian mismatch"):
+        torchs_gradcheck(noisy, X)
+    with pytest.raises(TorchError, match="the function is not deterministic: two evaluations at"):
+        gradcheck(noisy, X)
+
+
+def test_one_wrong_entry_of_sixty_is_named():
+    x = many(60)
+
+    def off(saved, g):
+        gradient = g * saved[0].cos()
+        gradient[41] *= 1.01
+        return gradient
+
+    with pytest.raises(TorchError, match=r"dout\[41\]/dargs\[0\]\[41\] ") as raised:
+        gradcheck(custom(torch.sin, off), x)
+    rows = [line for line in str(raised.value).splitlines() if "dout[" in line]
+    assert rows[0].startswith("  dout[41]/dargs[0][41] ")
+    assert gradcheck(sine(), x)
 
 
 def test_a_value_outside_of_a_kinks_slopes_fails():
