@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from gradcheck.ball import Ball
+from gradcheck.ball import SIDED, Ball
 from gradcheck.casefile.case import DType
 from gradcheck.verdict import Entry, Judgement, Verdict
 
@@ -30,7 +30,9 @@ def advice(
     elif verdict == "inconclusive":
         at = judgement.worst_entry
         if not np.isfinite(truth.radius[at]):
-            yield "the numeric oracle cannot tell the derivative here: try another point"
+            sided = any(SIDED in note for note in truth.notes)
+            accept = ", or accept what lies between those: `subgradient`" if sided else ""
+            yield f"the numeric oracle cannot tell the derivative here: try another point{accept}"
         elif judgement.resolution <= required:
             yield "their error bounds are estimates: another point may decide"
         else:

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+SIDED = "one-sided derivative"
+"""Words of a note that says what a function's slopes are at a kink or an edge."""
 Basis = Literal["proven", "bounded", "estimated"]
 """What a radius is worth: a proof, a bound under stated assumptions, or a measurement."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -33,6 +34,7 @@ class Call:
         named = flattened(arguments, _namer(function, len(positional)))
         self._values = [value for _, value in named]
         self._tree = _pytree.tree_structure(arguments)
+        self._is_flat = not keywords and _are_same(self._values, positional)
         self._positions = _differentiated(self._values)
         self._replaced = frozenset(self._positions)
         if not self._positions:
@@ -78,9 +80,15 @@ class Call:
             if i in self.captured and tensor is not self.given[i]:
                 values[position] = self.given[i]
                 held.append((self.given[i], tensor))
+        if self._is_flat and not held:
+            return function(*values)
         arguments, keywords = _pytree.tree_unflatten(values, self._tree)
         with _holding(held):
             return function(*arguments, **keywords)
+
+
+def _are_same(values: Sequence[Any], others: Sequence[Any]) -> bool:
+    return len(values) == len(others) and all(map(operator.is_, values, others))
 
 
 @contextmanager

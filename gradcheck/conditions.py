@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch._vmap_internals import _vmap  # as is_grads_batched of torch.autograd.grad has it
 
+from gradcheck.leaves import Leaf
 from gradcheck.oracles import forward_mode
 from gradcheck.oracles.autograd import Graph
 from gradcheck.python_function import PythonFunction
@@ -36,37 +37,53 @@ class _Undefined(torch.autograd.Function):
 
 def undefined_cotangents(function: PythonFunction) -> Iterator[str]:
     """A cotangent that is undefined counts as zero, whichever outputs have one."""
-    graph = function.tracked()
+    graph = function.graph
     outputs = graph.tracked
-    chosen = [set(range(len(outputs)))]
-    if len(outputs) > 1:
-        chosen += [{position} for position in range(len(outputs))]
+    everything = set(range(len(outputs)))
     zeros = [torch.zeros_like(output) for output in outputs]
-    for undefined in chosen:
-        names = " and ".join(_names(graph, undefined))
+    if problem := _taken_amiss(graph, everything, zeros):
+        yield problem
+    for position in everything if len(outputs) > 1 else ():
         for cotangents in (zeros, _cotangents(outputs, _generator())):
-            instead = [zeros[i] if i in undefined else c for i, c in enumerate(cotangents)]
-            try:
-                found = _pass_with_undefined(graph, undefined, cotangents)
-            except Exception as error:
-                yield f"the backward raises where {names} has no cotangent: {account_of(error)}"
+            if problem := _taken_amiss(graph, {position}, cotangents):
+                yield problem
                 break
-            if not _are_close(found, graph.gradients(instead), graph):
-                yield f"the backward does not take an undefined cotangent of {names} for zero"
-                break
+
+
+def _taken_amiss(graph: Graph, undefined: set[int], cotangents: Sequence[Tensor]) -> str:
+    """What is wrong where some of these cotangents are undefined; empty where nothing is."""
+    names = " and ".join(_names(graph, undefined))
+    instead = [torch.zeros_like(c) if i in undefined else c for i, c in enumerate(cotangents)]
+    try:
+        found = _pass_with_undefined(graph, undefined, cotangents)
+    except Exception as error:
+        return f"the backward raises where {names} has no cotangent: {account_of(error)}"
+    if not _are_close(found, graph.gradients(instead), graph, but_nan=True):
+        return f"the backward does not take an undefined cotangent of {names} for zero"
+    return ""
 
 
 def zero_cotangents(function: PythonFunction) -> Iterator[str]:
     """A cotangent of zero gives a gradient of zero, in the input's layout."""
-    graph = function.tracked()
+    graph = function.graph
     found = graph.gradients([torch.zeros_like(output) for output in graph.tracked])
     for leaf, input, gradient in zip(graph.input_leaves, graph.inputs, found, strict=True):
         if gradient is None:
             continue
         if gradient.layout not in (torch.strided, input.layout):
             yield f"the gradient by {leaf.name} is {gradient.layout}, the input {input.layout}"
-        elif not bool((leaf.gradient(gradient, 1) == 0).all()):
+        elif not _is_zero(leaf.gradient(gradient, 1), graph, leaf):
             yield f"the gradient by {leaf.name} is not zero where every cotangent is"
+
+
+def _is_zero(entries: Tensor, graph: Graph, leaf: Leaf) -> bool:
+    """Whether they are zero, or NaN where the derivative is infinite: that times 0."""
+    if bool((entries == 0).all()):
+        return True
+    found = graph.gradients(_cotangents(graph.tracked, _generator()))
+    gradients = dict(zip(graph.input_leaves, found, strict=True))
+    infinite = ~leaf.gradient(gradients[leaf], 1).isfinite()
+    return bool(((entries == 0) | (entries.isnan() & infinite)).all())
 
 
 def gradient_dtypes(function: PythonFunction) -> Iterator[str]:
@@ -204,10 +221,18 @@ def _generator(number: int = 0) -> torch.Generator:
 
 
 def _are_close(
-    found: Sequence[Tensor | None], wanted: Sequence[Tensor | None], graph: Graph
+    found: Sequence[Tensor | None],
+    wanted: Sequence[Tensor | None],
+    graph: Graph,
+    *,
+    but_nan: bool = False,
 ) -> bool:
-    """Whether two lists of gradients are the same to within rounding, None being zero."""
-    return all(
-        _close(leaf.gradient(a, 1), leaf.gradient(b, 1))
-        for leaf, a, b in zip(graph.input_leaves, found, wanted, strict=True)
-    )
+    """Whether two lists of gradients are the same to within rounding, None being zero.
+
+    With `but_nan`, what is wanted to be NaN may be anything: zero times an infinite derivative.
+    """
+    for leaf, gradient, other in zip(graph.input_leaves, found, wanted, strict=True):
+        a, b = leaf.gradient(gradient, 1), leaf.gradient(other, 1)
+        if not _close(torch.where(b.isnan(), b, a) if but_nan else a, b):
+            return False
+    return True

@@ -17,6 +17,7 @@ from gradcheck.errors import ChangedOutputError, GradcheckError, ShapeError
 from gradcheck.function_answers import Block, Forward, Handwritten, Reverse, backward_varies, blocks
 from gradcheck.function_truths import FunctionTruths
 from gradcheck.large_check import Large, is_large, judge_large
+from gradcheck.leaves import NAMES
 from gradcheck.oracles import rounding
 from gradcheck.oracles.batched import Batched
 from gradcheck.products import Contracted, Product, Pullback, Pushforward
@@ -85,6 +86,9 @@ class _FunctionCheck:
             yield _wrong("function", _not_deterministic(spread))
             return
         self.notes = tuple(map(_untracked, self.function.untracked))
+        precision = self.function.precision
+        if precision is not torch.float64:
+            self.notes = (_narrow(NAMES[precision]), *self.notes)
         if spread:
             self.notes = (_varies(spread), *self.notes)
         for mode in ("backward", "forward"):
@@ -284,7 +288,8 @@ class _FunctionCheck:
         An answer outside of the truth's ball is told of by what rounding may have done to it; where
         that is more than the resolution leaves, but explains the distance, by the distance itself.
         """
-        allowed = self.demands.resolution * (truth.largest() or self._scale(block)) / 2
+        scale = truth.largest() or self._scale(block) or 1.0  # as `judge` has it
+        allowed = self.demands.resolution * scale / 2
         apart = truth.distance_to(found)
         near = Ball(found, apart + truth.radius, truth.basis)
         if not (near.radius + truth.radius <= allowed).all():
@@ -317,6 +322,10 @@ def _not_deterministic(spread: float) -> str:
 
 def _untracked(name: str) -> str:
     return f"{name} was not looked at: torch does not track it"
+
+
+def _narrow(dtype: str) -> str:
+    return f"differences are taken in {dtype}: the function does not do the same in float64"
 
 
 def _varies(spread: float) -> str:

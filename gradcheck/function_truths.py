@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,7 +22,8 @@ class FunctionTruths:
     """The numeric Jacobian of a function at each effort, found once.
 
     Raises:
-        ChangedOutputError: An output is another kind of thing near the point.
+        ChangedOutputError: An output is another kind of thing near the point, so that there is no
+            telling its derivative.
     """
 
     def __init__(self, function: PythonFunction, *, subgradient: bool) -> None:
@@ -51,7 +53,7 @@ class FunctionTruths:
             precision=precision,
             subgradient=self._subgradient,
         )
-        if watched.changed is not None:
+        if watched.changed is not None and not np.isfinite(found.radius).all():
             raise watched.changed
         return found
 

@@ -1,6 +1,8 @@
 """What README.md says is what happens."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -89,6 +91,18 @@ def test_the_main_verdicts_are_explained():
 def test_every_command_is_named():
     for command in cli.commands:
         assert f"`gradcheck {command}" in README
+
+
+def test_the_function_s_wrong_backward_prints_the_block_shown(tmp_path):
+    (program,), shown = blocks("python"), blocks("txt")[0]
+    path = tmp_path / "swish.py"
+    path.write_text(program, encoding="utf-8")
+    command = [sys.executable, path.name]
+    printed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert without_radii(printed.stdout) == without_radii(shown)
+    path.write_text(program.replace("x * s * s)", "x * s * (1 - s))"), encoding="utf-8")
+    printed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert printed.stdout.strip().startswith("pass")
 
 
 def test_the_readme_is_short():

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gradcheck.ball import Array, Ball, Between
+from gradcheck.ball import SIDED, Array, Ball, Between
 from gradcheck.oracles.differences import Flags, Samples, differences
 from gradcheck.oracles.extrapolation import Candidates, extrapolate
 from gradcheck.oracles.one_sided import sides
@@ -126,8 +126,8 @@ class Findings(NamedTuple):
         error = max(2 * float(self.side[entry]), 1e-6 * size if len(set(ends)) > 1 else 0.0)
         before, after = (f"{end if abs(end) > error else 0.0:.4g}" for end in ends)
         if self.kind[entry] == Kind.EDGE:
-            return f": the one-sided derivative is {before}"
-        return f": the one-sided derivatives are {before} and {after}"
+            return f": the {SIDED} is {before}"
+        return f": the {SIDED}s are {before} and {after}"
 
 
 def _transposed(entries: Array, output: Shape, point: Shape) -> Array:
