@@ -141,7 +141,7 @@ class _LargeCheck:
         if any(product.dtype is not torch.float64 for product in self.large.answers.values()):
             source = (64 * source).round() / 64  # which every dtype holds
         parts = [source[k * _SHIFT :][:longest] for k in range(count)]
-        scale = _binade(point[block.columns])
+        scale = _scale(point[block.columns])
         outputs = self.large.function.outputs
         return _Draw(
             [_placed(part, block.rows, outputs) for part in parts[:cotangents]],
@@ -316,7 +316,7 @@ def _unit(point: Tensor, columns: slice, entry: int, scale: float) -> Tensor:
     return direction
 
 
-def _binade(entries: Tensor) -> float:
-    """The power of two below the root mean square; 1 where that is 0."""
-    size = float(entries.square().mean().sqrt()) if len(entries) else 0.0
-    return 2.0 ** math.floor(math.log2(size)) if 0 < size < math.inf else 1.0
+def _scale(entries: Tensor) -> float:
+    """The power of two nearest to half the root mean square; 1 where that is 0."""
+    size = float(entries.square().mean().sqrt()) / 2 if len(entries) else 0.0
+    return 2.0 ** round(math.log2(size)) if 0 < size < math.inf else 1.0

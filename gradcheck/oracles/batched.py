@@ -120,7 +120,7 @@ class Batched:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", message=".*batching rule")
             try:
-                return torch.func.vmap(self._function, chunk_size=size)(tensors)
+                return torch.func.vmap(self._function, chunk_size=size, randomness="same")(tensors)
             except Exception:
                 # Whatever is wrong with the function itself is raised by the loop.
                 return None

@@ -23,8 +23,9 @@ STEPS: Final = np.array([1 / 8, 17 / 512, 15 / 2048, 17 / 8192, 15 / 32768])[:, 
 """Parts of 2^⌊log₂|x|⌋, uneven: what has a period of a power of two is not constant there."""
 SMALLEST_INPUT: Final = 2.0**-20
 """An |x| below it is hardly the scale of f."""
+_SMALL: Final = 1 / 4
 PROBES: Final = np.array([-4, -3, -2, -1, 1, 2, 3, 4])[:, None]
-SPACING: Final = 2.0**-9
+SPACING: Final = 2.0**-11
 """Of the probes, as a part of 2^⌊log₂|x|⌋."""
 _DERIVATIVE: Final = np.array([1 / 280, -4 / 105, 1 / 5, -4 / 5, 4 / 5, -1 / 5, 4 / 105, -1 / 280])
 """Of the probes' values: the central difference of order 8 (Fornberg, 1988, table 1)."""
@@ -48,6 +49,12 @@ def steps(x: Array) -> Array:
     usable = (x == 0) | ((np.abs(x) >= SMALLEST_INPUT) & (np.abs(x) < 2.0**1000))
     result: Array = np.where(usable, unit, np.nan) * STEPS
     return result
+
+
+def wide_steps(x: Array) -> Array:
+    """Steps for inputs that are small, (levels, n), which may not be the scale of f; else NaN."""
+    small: Array = np.where(np.abs(x) < _SMALL, 1.0, np.nan) * STEPS
+    return small
 
 
 def direction(x: Array) -> Array:
@@ -94,7 +101,7 @@ class Looked(NamedTuple):
 
 def is_noisy(probe: Probe, centre: Array, epsilon: float) -> Flags:
     """Of which outputs the noise is more than a few operations round, (m,)."""
-    result: Flags = probe.noise > _SEVERAL * epsilon * np.abs(centre)
+    result: Flags = probe.noise > _SEVERAL * (epsilon * np.abs(centre) + SMALLEST)
     return result
 
 

@@ -85,6 +85,12 @@ class Findings(NamedTuple):
         for whole, found in zip(self, part, strict=True):
             whole[entries] = found
 
+    def block(self, inputs: int, rows: slice, columns: slice) -> Findings:
+        """Of these outputs by those of so many inputs."""
+        outputs = len(self.kind) // max(1, inputs)
+        parts = (array.reshape(inputs, outputs)[columns, rows].reshape(-1) for array in self)
+        return Findings._make(parts)
+
     def one(self, entry: int) -> Findings:
         here = slice(entry, entry + 1)
         return Findings._make(array[here] for array in self)
@@ -133,7 +139,7 @@ class Findings(NamedTuple):
 def _transposed(entries: Array, output: Shape, point: Shape) -> Array:
     """Outputs by inputs, in the shape of a Jacobian."""
     columns = entries.reshape(math.prod(point), math.prod(output))
-    return np.ascontiguousarray(columns.T).reshape(output + point)
+    return np.array(columns.T, order="C").reshape(output + point)
 
 
 def _where(entry: int, output: Shape, point: Shape) -> str:

@@ -28,11 +28,11 @@ _NAMES: Final = (
     "abs alias amax amin arange argmax argmin bernoulli cat clamp clamp_max clamp_min clone "
     "constant_pad_nd copy copy_ detach diag_embed diagonal_backward empty empty_like "
     "empty_strided expand eye fill fill_ flip floor floor_divide full full_like gather index "
-    "index_put index_select lift_fresh masked_fill maximum minimum neg new_empty "
-    "new_empty_strided new_full new_ones new_zeros ones ones_like positive relu repeat roll round "
-    "scalar_tensor scatter select_backward select_scatter sgn sign slice_backward stack "
-    "threshold_backward tril triu where zero_ zeros zeros_like _local_scalar_dense unbind "
-    "split narrow_copy trunc ceil"
+    "index_put index_select lift_fresh masked_fill max maximum median min minimum mode "
+    "nanmedian neg new_empty new_empty_strided new_full new_ones new_zeros ones ones_like "
+    "positive relu repeat roll round scalar_tensor scatter select_backward select_scatter sgn "
+    "sign slice_backward sort stack threshold_backward topk tril triu kthvalue where zero_ "
+    "zeros zeros_like _local_scalar_dense unbind split narrow_copy trunc ceil"
 )
 _EXACT: Final = frozenset(_NAMES.split())
 """Operations, of torch and of the language, that move, pick or make numbers and round none."""
@@ -74,11 +74,16 @@ class Noise:
             return torch.view_as_complex(self.move(torch.view_as_real(value.resolve_conj())))
         if not value.is_floating_point():
             return value
-        return torch.addcmul(value, value, self._amounts(value))
+        return self._added(value, value)
 
     def move_by(self, value: Tensor, size: Tensor) -> Tensor:
         """A floating-point tensor, each entry moved by an amount of its own times `size`."""
-        return torch.addcmul(value, size, self._amounts(value))
+        return self._added(value, size)
+
+    def _added(self, value: Tensor, size: Tensor) -> Tensor:
+        moved = torch.addcmul(value, size, self._amounts(value))
+        # An infinity stays what it is.
+        return torch.where(value.isinf(), value, moved) if value.isinf().any() else moved
 
     def _unit(self, dtype: torch.dtype) -> float:
         return max(self.unit, torch.finfo(dtype).eps / 2)

@@ -47,17 +47,52 @@ def jacobian(
     double it for a bound that can be believed. It is infinite where there is no derivative, with a
     note that says why. Raises what `function` raises.
     """
-    with torch.no_grad(), np.errstate(all="ignore"):
-        batched = Batched(function, point, precision)
-        found = Findings.unknown(batched.inputs * batched.outputs)
-        open_inputs = np.arange(batched.inputs)
-        if effort == "quick" and batched.outputs and batched.inputs:
-            found, open_inputs = _look(batched, enough)
-        if batched.outputs and len(open_inputs):
-            of_input = np.arange(len(found.kind)).reshape(batched.inputs, batched.outputs)
-            for inputs, part in _climbed(batched, open_inputs):
-                found.put(of_input[inputs].reshape(-1), part)
-    return found.ball(batched.output, tuple(point.shape), subgradient=subgradient)
+    search = Search(function, point, enough=enough, precision=precision)
+    found = search.findings(effort)
+    return found.ball(search.output, tuple(point.shape), subgradient=subgradient)
+
+
+class Search:
+    """The search for a Jacobian, which goes on from what is known; see `jacobian`."""
+
+    def __init__(
+        self,
+        function: Function,
+        point: Tensor,
+        *,
+        enough: float = ENOUGH,
+        precision: torch.dtype = torch.float64,
+    ) -> None:
+        with torch.no_grad():
+            self._function = Batched(function, point, precision)
+        self._enough = enough
+        self._found = Findings.unknown(self._function.inputs * self._function.outputs)
+        self._is_looked_at = False
+        self._open = np.arange(self._function.inputs)
+        """Inputs whose ladder nobody has climbed."""
+
+    @property
+    def output(self) -> tuple[int, ...]:
+        """The shape of the function's value."""
+        return self._function.output
+
+    def findings(self, effort: Effort) -> Findings:
+        """What is known of all entries after that effort. Raises what the function raises."""
+        function = self._function
+        if not len(self._found.kind):
+            return self._found
+        with torch.no_grad(), np.errstate(all="ignore"):
+            climb = self._open
+            if effort == "quick":
+                climb = climb[:0]
+                if not self._is_looked_at:
+                    self._found, climb = _look(function, self._enough)
+            of_input = np.arange(len(self._found.kind)).reshape(function.inputs, -1)
+            for inputs, part in _climbed(function, climb) if len(climb) else ():
+                self._found.put(of_input[inputs].reshape(-1), part)
+            self._open = np.setdiff1d(self._open, climb)
+            self._is_looked_at = True
+        return self._found
 
 
 class Curve(NamedTuple):
@@ -157,34 +192,44 @@ def _look(function: Batched, enough: float) -> tuple[Findings, Indices]:
     along = brief.direction(x)
     fresh = function(function.rounded(x + _fresh(along)))
     probe = brief.probe(fresh, function.value, epsilon)
-    step = brief.steps(x)
-    parts, unmoved = [], np.isfinite(step[0])
-    for entries in _chunks(np.arange(len(x)), 2 * len(step), function.chunk):
-        width, values = _sample(function, np.nan_to_num(step[:, entries]), entries)
-        forward, backward = values.reshape(2, len(step), -1)
-        seen = brief.Looked(
-            np.repeat(step[:, entries], outputs, axis=1),
-            np.repeat(width, outputs, axis=1),
-            forward,
-            backward,
-            np.tile(function.value, len(entries)),
-            np.tile(probe.noise, len(entries)),
-        )
-        parts.append(brief.look(seen, epsilon))
-        unmoved[entries] &= ~brief.moved(seen).reshape(-1, outputs).any(axis=1)
-    value = np.concatenate([part.value for part in parts]).reshape(-1, outputs)
-    bound = np.concatenate([part.bound for part in parts]).reshape(-1, outputs)
+    value, bound = np.zeros((len(x), outputs)), np.full((len(x), outputs), np.inf)
+    moved, settled = np.ones((len(x), outputs), dtype=np.bool_), np.zeros(len(x), dtype=np.bool_)
+    for step in (brief.steps(x), brief.wide_steps(x)):
+        looked_at = np.flatnonzero(~settled & moved.any(axis=1) & np.isfinite(step[0]))
+        for entries in _chunks(looked_at, 2 * len(step), function.chunk):
+            width, values = _sample(function, step[:, entries], entries)
+            forward, backward = values.reshape(2, len(step), -1)
+            seen = brief.Looked(
+                np.repeat(step[:, entries], outputs, axis=1),
+                np.repeat(width, outputs, axis=1),
+                forward,
+                backward,
+                np.tile(function.value, len(entries)),
+                np.tile(probe.noise, len(entries)),
+            )
+            found = brief.look(seen, epsilon)
+            value[entries] = found.value.reshape(-1, outputs)
+            bound[entries] = found.bound.reshape(-1, outputs)
+            moved[entries] = brief.moved(seen).reshape(-1, outputs)
+        settled = _is_settled(value, bound, enough)
     bound = brief.confirmed(bound, along @ value, np.abs(along) @ bound, probe)
-    settled = bound.max(axis=1) <= enough * np.abs(value).max(axis=1)
+    still = ~moved.any(axis=1) & np.isfinite(bound).all(axis=1)
     noisy = brief.is_noisy(probe, function.value, epsilon)
-    if unmoved.any() or (noisy.any() and settled.any()):
+    if still.any() or noisy.any():
         rounding = function.disturbed()
-        settled &= bool(brief.is_explained(probe.noise, rounding)[noisy].all())
-        # No step moved it, nor are all of them on one stair of its rounding.
-        settled |= unmoved & bool((rounding <= probe.noise).all())
-    return Findings.smooth(Candidates(value.reshape(-1), bound.reshape(-1))), np.flatnonzero(
-        ~settled
-    )
+        # Where no step moves it, all may be on one stair of its rounding.
+        bound[still] *= np.maximum(1.0, rounding / probe.noise)
+        bound[moved & (noisy & ~brief.is_explained(probe.noise, rounding))] = np.inf
+    settled = _is_settled(value, bound, enough) | (still & np.isfinite(bound).all(axis=1))
+    found = Candidates(value.reshape(-1), bound.reshape(-1))
+    return Findings.smooth(found), np.flatnonzero(~settled)
+
+
+def _is_settled(value: Array, bound: Array, enough: float) -> NDArray[np.bool_]:
+    """By which inputs all derivatives (inputs, outputs) are known well enough, (inputs,)."""
+    largest = np.abs(value).max(where=np.isfinite(bound), initial=0.0)
+    settled: NDArray[np.bool_] = bound.max(axis=1) <= enough * largest
+    return settled
 
 
 def _climbed(function: Batched, inputs: Indices) -> Iterator[tuple[Indices, Findings]]:
