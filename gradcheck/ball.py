@@ -120,6 +120,12 @@ class Between(Ball):
         lower, upper, radius = (times * end.reshape(shape) for end in ends)
         return Between.ends(lower, upper, radius, self.basis, self.notes)
 
+    def largest(self) -> float:
+        """The largest finite size of an end that its radius tells from zero; 0 where none is."""
+        size = np.abs(np.stack([self.lower, self.upper]))
+        known = (size > self.radius) & (size < np.inf)
+        return float(size[known].max(initial=0.0))
+
     def distance_to(self, point: Array) -> Array:
         """How far it is from the nearest of the values; ∞ for NaN."""
         with np.errstate(invalid="ignore"):

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from gradcheck.ball import Array, Ball
 from gradcheck.claims import as_jacobian
+from gradcheck.errors import ShapeError
 from gradcheck.leaves import Leaf
 from gradcheck.oracles import forward_mode, rounding
 from gradcheck.place import CPU
@@ -222,7 +223,8 @@ class Handwritten:
         dtype = self._function.dtype
         if not callable(self._written):
             found = rounding.to_array(self.found)
-            return Ball(found, rounding.floor(found, dtype), "bounded")
+            radius = np.where(np.isfinite(found), rounding.floor(found, dtype), 0.0)
+            return Ball(found, radius, "bounded")
         return _measured(self._value, self.found, dtype)
 
     def _value(self) -> Tensor:
@@ -232,6 +234,8 @@ class Handwritten:
         is_complex = output.dtype.is_complex or input.dtype.is_complex
         meaning = TorchMeaning(torch.complex128 if is_complex else torch.float64, CPU)
         value = _number_or_tensor(value)
+        if not is_complex and _is_complex(value):
+            raise ShapeError("complex numbers, but the derivative is real")
         jacobian = as_jacobian(value, tuple(output.shape), tuple(input.shape), meaning)
         if input.sparse is not None:
             flat = jacobian.reshape(*output.shape, -1)
@@ -242,9 +246,19 @@ class Handwritten:
 def _number_or_tensor(value: Any) -> Any:
     if isinstance(value, (bool, int, float, complex)):
         return value
-    tensor = torch.as_tensor(value).detach().cpu()
+    return as_double(value)
+
+
+def as_double(value: Any) -> Tensor:
+    """A tensor, an array or nested lists of numbers as a dense tensor, in double precision."""
+    plain = np.asarray(value) if isinstance(value, (list, tuple)) else value
+    tensor = torch.as_tensor(plain).detach().cpu().resolve_conj()
     tensor = tensor if tensor.layout is torch.strided else tensor.to_dense()
     return tensor.to(torch.complex128 if tensor.is_complex() else torch.float64)
+
+
+def _is_complex(value: Any) -> bool:
+    return value.is_complex() if isinstance(value, Tensor) else isinstance(value, complex)
 
 
 def _real(jacobian: Tensor, output: Leaf, input: Leaf) -> Tensor:

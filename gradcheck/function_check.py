@@ -14,7 +14,15 @@ from gradcheck.ball import Array, Ball
 from gradcheck.claims import contracted
 from gradcheck.conclusion import Fields, conclude
 from gradcheck.errors import ChangedOutputError, GradcheckError, ShapeError
-from gradcheck.function_answers import Block, Forward, Handwritten, Reverse, backward_varies, blocks
+from gradcheck.function_answers import (
+    Block,
+    Forward,
+    Handwritten,
+    Reverse,
+    as_double,
+    backward_varies,
+    blocks,
+)
 from gradcheck.function_truths import FunctionTruths
 from gradcheck.large_check import Large, is_large, judge_large
 from gradcheck.leaves import NAMES
@@ -27,6 +35,8 @@ from gradcheck.truths import EFFORTS
 from gradcheck.user_code import account_of
 from gradcheck.verdict import judge
 
+_NOTHING: Final = 2.0**-40
+"""Of the inputs' size: a value below it is what rounding leaves of a sum that is 0."""
 _MODES: Final = {"backward": "", "forward": " (forward mode)"}
 """What is added to a quantity."""
 FEW: Final = 64.0
@@ -207,7 +217,9 @@ class _FunctionCheck:
             except Exception as error:
                 raise RaisedError(error, "handwritten", block.quantity) from error
             if not isinstance(value, (int, float)):
-                value = torch.as_tensor(value).detach().to(torch.float64)
+                value = as_double(value)
+                if value.is_complex():
+                    raise ShapeError("complex numbers, but the derivative is real")
             u, d = cotangent[block.rows], direction[block.columns]
             return torch.as_tensor(contracted(value, output, input, u, d))
 
@@ -307,10 +319,10 @@ class _FunctionCheck:
         return self.settings.atol + self.settings.rtol * np.abs(truth.midpoint)
 
     def _scale(self, block: Block) -> float:
-        """max|A| / max(1, max|B|)."""
+        """max|A| / max(1, max|B|); 1 where A is 0 but for rounding, which has no size."""
         values = self.function.known_value[block.rows], self.function.point[block.columns]
         output, input = (float(v.abs().max()) if len(v) else 0.0 for v in values)
-        return output / max(1.0, input)
+        return output / max(1.0, input) if output > _NOTHING * max(1.0, input) else 1.0
 
 
 def _not_deterministic(spread: float) -> str:

@@ -54,6 +54,7 @@ def check(
         UsageError: Something is asked for that cannot be meant.
         InvalidCaseError: An expression, or a setting of its case, is not valid.
     """
+    _look_at(resolution, derivatives)
     if isinstance(function, str):
         settings = {"resolution": resolution, "subgradient": subgradient or None, **case}
         results = check_expression(function, inputs, derivatives or {}, name or "check", settings)
@@ -68,6 +69,18 @@ def check(
             function, inputs, settings_of, derivatives or {}, masked=masked, name=name
         )
         return Report(tuple(results))
+
+
+def _look_at(resolution: Any, derivatives: Any) -> None:
+    """Raises UsageError where these cannot be meant."""
+    is_number = isinstance(resolution, (int, float)) and not isinstance(resolution, bool)
+    if resolution is not None and not (is_number and 0 < resolution < 1):
+        raise UsageError(f"`resolution` is a number between 0 and 1, not {resolution!r}")
+    if derivatives is not None and not isinstance(derivatives, Mapping):
+        raise UsageError(
+            '`derivatives` is a mapping of names, as {"x": ...} or {"dout/dx": ...}, not '
+            f"{type(derivatives).__name__}"
+        )
 
 
 def check_function(
@@ -134,6 +147,12 @@ def _by_quantity(derivatives: Mapping[str, T], function: PythonFunction) -> dict
     Raises:
         UsageError: A name is that of no input, or it is not clear of which output.
     """
+    for name, written in derivatives.items():
+        if written is None or isinstance(written, str):
+            raise UsageError(
+                f"the derivative by `{name}` is a number, an array or a function of the same "
+                f"arguments, not {written!r}"
+            )
     found = blocks(function)
     quantities = [block.quantity for block in found]
     by_quantity = {}

@@ -86,7 +86,9 @@ class Leaf:
 
         It is a new one unless it may be a view of them.
         """
-        own = entries.to(REAL.get(dtype, dtype), copy=copy).reshape(self.entries_shape)
+        # Pairs of numbers are not complex numbers wherever they stand in memory.
+        is_new = copy or dtype.is_complex
+        own = entries.to(REAL.get(dtype, dtype), copy=is_new).reshape(self.entries_shape)
         values = torch.view_as_complex(own) if dtype.is_complex else own
         if self.sparse is None:
             return values

@@ -17,6 +17,8 @@ from gradcheck.errors import ChangedOutputError
 from gradcheck.leaves import Leaf, coarsest, flattened, is_differentiable, path_text, widened
 from gradcheck.oracles.autograd import Graph
 
+_NO_GRADIENT: Final = "does not require grad"
+"""What torch says to a function that asks for a gradient by what is not tracked."""
 UNITS: Final = 64
 """Units in the last place, of the largest entry, that widening may change a value by."""
 
@@ -39,6 +41,7 @@ class PythonFunction:
 
     def __init__(self, function: Callable[..., Any], inputs: Any, *, masked: bool = False) -> None:
         self.function = function
+        self._asks_for_gradients = False
         self._arguments = Call(function, inputs)
         pairs = zip(self._arguments.names, self._arguments.given, strict=True)
         self.inputs = tuple(Leaf.of(name, tensor, masked=masked) for name, tensor in pairs)
@@ -139,9 +142,23 @@ class PythonFunction:
         *,
         wide: bool = False,
     ) -> Tensor:
-        with torch.enable_grad():  # a function may itself ask for gradients
-            found = _tensors(self._arguments(function, tensors, wide=wide))
+        with torch.enable_grad():
+            found = _tensors(self._evaluated(function, tensors, wide=wide))
         return _joined([output.detach() for output in self._chosen(found, leaves)], leaves)
+
+    def _evaluated(
+        self, function: Callable[..., Any], tensors: Sequence[Tensor], *, wide: bool
+    ) -> Any:
+        """The result; a function that asks for a gradient itself is given inputs that have one."""
+        if not self._asks_for_gradients:
+            try:
+                return self._arguments(function, tensors, wide=wide)
+            except RuntimeError as error:
+                if _NO_GRADIENT not in str(error):
+                    raise
+        result = self._arguments(function, [t.requires_grad_() for t in tensors], wide=wide)
+        self._asks_for_gradients = True
+        return result
 
     def _chosen(self, found: Sequence[Tensor], leaves: Sequence[Leaf]) -> list[Tensor]:
         """Those of the results that are outputs, dense, after a look at whether they are alike."""

@@ -25,6 +25,7 @@ from gradcheck.python_function import PythonFunction
 from gradcheck.report.report import Report
 from gradcheck.settings import Settings
 from gradcheck.torch_state import checking
+from gradcheck.user_code import name_of
 
 _EPS: Final = 1e-6
 _NOTHING_REQUIRES_GRAD: Final = (
@@ -189,8 +190,8 @@ class _Gradient:
         cotangents: Sequence[Any],
         strided: bool,
     ) -> None:
-        self.__name__ = f"gradient of {getattr(function, '__name__', type(function).__name__)}"
-        self._function = function
+        self.__name__ = f"gradient of {name_of(function)}"
+        self.__wrapped__ = self._function = function
         self._by = [i for i, leaf in enumerate(_pytree.tree_leaves(inputs)) if _requires(leaf)]
         self._free = [_requires(cotangent) for cotangent in cotangents]
         self._strided = strided

@@ -30,7 +30,7 @@ def name_of(function: Callable[..., Any]) -> str:
 def place_of(function: Callable[..., Any]) -> tuple[str, int]:
     """The file, as seen from here, and the line of the function; "" and 0 where it has none."""
     code = getattr(_written(function), "__code__", None)
-    if code is None or code.co_filename.startswith("<"):
+    if code is None or code.co_filename.startswith(("<", _TORCHS)):
         return "", 0
     return _shown(code.co_filename), code.co_firstlineno
 
@@ -77,7 +77,7 @@ def _plain(function: Callable[..., Any]) -> Any:
 
 def _written(function: Callable[..., Any]) -> Any:
     """What the user wrote: the `forward` of a module or of an autograd.Function."""
-    plain = _plain(function)
+    plain = _plain(inspect.unwrap(function))
     if isinstance(plain, nn.Module):
         return plain.forward
     owner = _class_of(plain)
@@ -88,7 +88,7 @@ def _written(function: Callable[..., Any]) -> Any:
 
 def _takes_context(function: Callable[..., Any]) -> bool:
     """Whether it is an autograd.Function whose `forward` is given `ctx` first."""
-    owner = _class_of(_plain(function))
+    owner = _class_of(_plain(inspect.unwrap(function)))
     return owner is not None and owner.setup_context is torch.autograd.Function.setup_context
 
 

@@ -364,3 +364,63 @@ def test_importing_gradcheck_imports_neither_torch_nor_numpy():
         "assert not {'torch', 'numpy'} & set(sys.modules); gradcheck.Report; gradcheck.check"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+# What a fresh tester found
+
+
+CUBE = torch.tensor([0.5, -1.0, 2.0], dtype=torch.float64)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_a_derivative_that_is_not_finite_fails(bad):
+    written = 3 * CUBE**2
+    written[1] = bad
+    report = gradcheck.check(lambda x: x**3, CUBE, derivatives={"x": written})
+    assert (report.verdict, report.results[0].blame) == ("fail", "handwritten")
+
+
+def test_a_complex_derivative_of_a_real_function_fails():
+    report = gradcheck.check(lambda x: x**3, CUBE, derivatives={"x": 3 * CUBE**2 + 5j})
+    assert (report.verdict, report.results[0].blame) == ("fail", "handwritten")
+
+
+def test_a_report_is_as_true_as_its_verdict():
+    assert gradcheck.check(torch.sin, CUBE)
+    assert not gradcheck.check(torch.sin, CUBE, derivatives={"args[0]": torch.sin(CUBE)})
+
+
+def test_lists_are_read_in_double_precision():
+    assert gradcheck.check(lambda x: (0.1 * x).sum(), CUBE, derivatives={"x": [0.1, 0.1, 0.1]})
+
+
+@pytest.mark.parametrize(
+    ("function", "inputs"),
+    [
+        (lambda a, z: a * z, (CUBE, torch.complex(CUBE, CUBE.flip(0)))),
+        (lambda x: torch.softmax(x.masked_fill(x > 1, -float("inf")), 0), CUBE),
+        (lambda z: z * z.conj(), torch.complex(CUBE, CUBE.flip(0))),
+        (lambda x: x.exp().log() - x, CUBE),
+        (lambda x: torch.autograd.grad((x**3).sum(), x, create_graph=True)[0], CUBE),
+        (lambda x: x[x > 0.4] ** 2, CUBE),
+    ],
+    ids=["odd count before complex", "mask", "conj", "zero but for rounding", "gradient", "shape"],
+)
+def test_right_functions_that_are_hard_to_look_at_pass(function, inputs):
+    assert gradcheck.check(function, inputs)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"resolution": float("nan")},
+        {"resolution": -1},
+        {"resolution": "a"},
+        {"derivatives": CUBE},
+        {"derivatives": {"x": "3*x**2"}},
+        {"derivatives": {"x": None}},
+    ],
+)
+def test_what_cannot_be_meant_is_refused_in_words(asked):
+    with pytest.raises(UsageError):
+        gradcheck.check(lambda x: x**3, CUBE, **asked)

@@ -59,10 +59,15 @@ def wide_steps(x: Array) -> Array:
 
 def direction(x: Array) -> Array:
     """Where the probes go, (n,): by half to one and a half of each input's scale, up or down."""
-    draw = np.random.RandomState(20260704).uniform(0.5, 1.5, (2, len(x)))
-    signs = np.where(draw[1] < 1, -1.0, 1.0)
-    result: Array = np.ldexp(signs * draw[0], np.minimum(binade(x), 1000))
+    result: Array = np.ldexp(_drawn(len(x)), np.minimum(binade(x), 1000))
     return result
+
+
+@functools.lru_cache(maxsize=64)
+def _drawn(count: int) -> Array:
+    draw = np.random.RandomState(20260704).uniform(0.5, 1.5, (2, count))
+    signed: Array = np.where(draw[1] < 1, -draw[0], draw[0])
+    return signed
 
 
 def probe(values: Array, centre: Array, epsilon: float) -> Probe:

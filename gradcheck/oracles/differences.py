@@ -70,12 +70,13 @@ class Samples(NamedTuple):
     """The steps and the values f(x + h), f(x − h), (levels, entries), and f(x), (entries,).
 
     `step` is the realised one, ((x + h) − (x − h))/2; `scale` is the s of each entry's ladder. The
-    entries are the `outputs` by the first input, then by the second, ... `rounding` is how far
+    entries are of these outputs, `output`, by one input or another. `rounding` is how far
     rounding inside f moves f(x): differences miss it where every step lands on the same stair.
-    `epsilon` is that of the dtype in which f computes.
+    `epsilon` is that of the dtype in which f computes. Of a sum of many changes, `is_sum`, the
+    size says nothing of the terms'.
     """
 
-    outputs: int
+    output: NDArray[np.intp]
     step: Array
     scale: Array
     forward: Array
@@ -83,6 +84,28 @@ class Samples(NamedTuple):
     centre: Array
     rounding: Array
     epsilon: float = EPSILON
+    is_sum: bool = False
+
+    @property
+    def moved(self) -> Flags:
+        """Which entries any step changes, (entries,), or that are not finite."""
+        changes = (self.forward != self.centre) | (self.backward != self.centre)
+        moved: Flags = changes.any(axis=0) | ~np.isfinite(self.centre)
+        return moved
+
+    def of(self, entries: Flags) -> Samples:
+        """Those of some entries."""
+        return Samples(
+            self.output[entries],
+            self.step[:, entries],
+            self.scale[entries],
+            self.forward[:, entries],
+            self.backward[:, entries],
+            self.centre[entries],
+            self.rounding[entries],
+            self.epsilon,
+            self.is_sum,
+        )
 
 
 class Differences(NamedTuple):
@@ -98,6 +121,7 @@ class Differences(NamedTuple):
     second: Array
     magnitude: Array
     noise: Array
+    is_sum: bool = False
 
 
 def differences(samples: Samples) -> Differences:
@@ -108,26 +132,26 @@ def differences(samples: Samples) -> Differences:
     second = np.abs((after - centre) + (before - centre))
     magnitude = np.maximum(np.maximum(np.abs(after), np.abs(before)), np.abs(centre))
     shown = _at_the_finest(slope, second, samples.step, _ROUNDING * np.fmax.reduce(magnitude))
-    shown = np.fmax(_pooled(shown, samples.outputs), samples.rounding)
+    shown = np.fmax(_pooled(shown, samples.output), samples.rounding)
     noise = np.fmax(np.fmax(samples.epsilon * magnitude, SMALLEST), shown)
-    return Differences(samples.step, samples.scale, slope, second, magnitude, noise)
+    return Differences(samples.step, samples.scale, slope, second, magnitude, noise, samples.is_sum)
 
 
-def _pooled(shown: Array, outputs: int) -> Array:
+def _pooled(shown: Array, output: NDArray[np.intp]) -> Array:
     """An entry's noise at all the levels shown, and at the finest of every input.
 
     A small input moves a long sum by less than the sum's rounding: the other inputs show that.
     """
-    finest = over_inputs(shown[-1], outputs)
+    finest = over_inputs(shown[-1], output)
     return np.fmax(np.fmax.reduce(shown), finest)
 
 
-def over_inputs(entries: Array, outputs: int) -> Array:
+def over_inputs(entries: Array, output: NDArray[np.intp]) -> Array:
     """The largest over the inputs, for each entry of the same output."""
-    if len(entries) == outputs:
-        return entries
-    by_input = entries.reshape(-1, outputs)
-    return np.tile(np.fmax.reduce(by_input), len(by_input))
+    largest = np.full(int(output.max(initial=0)) + 1, -np.inf)
+    np.fmax.at(largest, output, entries)
+    pooled: Array = largest[output]
+    return pooled
 
 
 def _at_the_finest(slope: Array, second: Array, step: Array, rounding: Array) -> Array:

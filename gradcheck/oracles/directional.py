@@ -30,6 +30,7 @@ _FEW: Final = 16
 """Outputs, fewer of which show too little of the noise."""
 _SAFETY: Final = 4.0
 """A value's error is at most so many of its standard deviations, which are estimated."""
+_BLURRED: Final = 8.0
 LEAST: Final = 0.5
 """The least size of a random entry; the largest is 1.5."""
 
@@ -135,7 +136,8 @@ def slopes_along(line: Line, *, enough: float, subgradient: bool = False) -> lis
                 balls.append(brief_ball)
             else:
                 climbed = slopes([_curve(line, index)], subgradient=subgradient)[0]
-                is_sharper = climbed.notes or climbed.radius < bound
+                # Among many kinks a few steps may agree by chance: what is blurred says nothing.
+                is_sharper = climbed.notes or climbed.radius < bound or bound > _BLURRED * enough
                 balls.append(climbed if is_sharper else brief_ball)
         return balls
 
@@ -151,7 +153,7 @@ def _curve(line: Line, index: int) -> Curve:
         values = line.function.values(line.point[None].clone()).to(torch.float64)
         return (values[0] - line.value) @ one.cotangents[0]
 
-    return Curve(0.0, value, repeated(evaluate))
+    return Curve(0.0, value, repeated(evaluate), is_sum=True)
 
 
 def along_roughly(line: Line) -> Tensor:

@@ -41,9 +41,10 @@ def extrapolate(found: Differences) -> Candidates:
 
     A sharp candidate of wide steps alone proves nothing: sin(2πn x) is constant at integer steps.
     """
-    error = np.fmax(found.noise, plateau(found)) / found.step
-    level = neville(found.slope, error, found.step)
-    value, bound = _widened(best(level), level, found)
+    noise = found.noise if found.is_sum else np.fmax(found.noise, plateau(found))
+    level = neville(found.slope, noise / found.step, found.step)
+    sharpest = best(level)
+    value, bound = sharpest if found.is_sum else _widened(sharpest, level, found)
     return Candidates(value, np.where(bound > _BLURRED * np.abs(value), _CAUTION * bound, bound))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradcheck.ball import SIDED, Array, Ball, Between
-from gradcheck.oracles.differences import Flags, Samples, differences
+from gradcheck.oracles.differences import SMALLEST, Flags, Samples, differences
 from gradcheck.oracles.extrapolation import Candidates, extrapolate
 from gradcheck.oracles.one_sided import sides
 from gradcheck.oracles.singularity import Kind, kinds
@@ -30,6 +30,8 @@ _WORDS: Final = {
     Kind.ROUGH: "neither smooth nor a kink at this point",
     Kind.NOISE: "nothing but noise around this point",
 }
+_STILL: Final = 16.0
+"""Times the noise over the widest step: the error of a slope that no step shows."""
 _SIDED: Final = (Kind.EDGE, Kind.CUSP, Kind.KINK)
 """Where there may be one-sided derivatives."""
 
@@ -62,6 +64,19 @@ class Findings(NamedTuple):
     @classmethod
     def of(cls, samples: Samples) -> Findings:
         """What a whole ladder of samples shows."""
+        moved = samples.moved
+        if moved.all():
+            return cls._of_moved(samples)
+        # The others have slope 0, to within the rounding that nothing shows.
+        noise = np.maximum(samples.epsilon * np.abs(samples.centre), samples.rounding)
+        bound = _STILL * np.maximum(noise, SMALLEST) / samples.step.max(axis=0) + SMALLEST
+        found = cls.smooth(Candidates(np.zeros(len(moved)), bound))
+        if moved.any():
+            found.put(moved, cls._of_moved(samples.of(moved)))
+        return found
+
+    @classmethod
+    def _of_moved(cls, samples: Samples) -> Findings:
         found = differences(samples)
         estimate, kind = extrapolate(found), kinds(samples, found)
         radius = np.where(kind, np.inf, estimate.bound)

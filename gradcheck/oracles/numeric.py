@@ -99,12 +99,14 @@ class Curve(NamedTuple):
     """A number as a function of a number, looked at in one point.
 
     `value` maps as many float64 numbers as it is given, (n,), to as many; in the first call the
-    first is the point. `disturb` evaluates it at the point.
+    first is the point. `disturb` evaluates it at the point. `is_sum` where the number adds up many
+    changes.
     """
 
     point: float
     value: Callable[[Tensor], Tensor]
     disturb: Disturb
+    is_sum: bool = False
 
 
 def slopes(
@@ -162,13 +164,14 @@ def _climbed_curves(curves: Sequence[Curve]) -> Findings:
     levels = len(steps)
     return Findings.of(
         Samples(
-            outputs=len(curves),  # by one input, as it were
+            output=np.arange(len(curves)),
             step=(displaced[:levels] - displaced[levels:]) / 2,
             scale=scale,
             forward=values[1 : levels + 1],
             backward=values[levels + 1 :],
             centre=values[0],
             rounding=np.array(rounding),
+            is_sum=any(curve.is_sum for curve in curves),
         )
     )
 
@@ -207,10 +210,10 @@ def _look(function: Batched, enough: float) -> tuple[Findings, Indices]:
                 np.tile(function.value, len(entries)),
                 np.tile(probe.noise, len(entries)),
             )
-            found = brief.look(seen, epsilon)
+            found, changed = brief.look(seen, epsilon), brief.moved(seen)
             value[entries] = found.value.reshape(-1, outputs)
             bound[entries] = found.bound.reshape(-1, outputs)
-            moved[entries] = brief.moved(seen).reshape(-1, outputs)
+            moved[entries] = changed.reshape(-1, outputs)
         settled = _is_settled(value, bound, enough)
     bound = brief.confirmed(bound, along @ value, np.abs(along) @ bound, probe)
     still = ~moved.any(axis=1) & np.isfinite(bound).all(axis=1)
@@ -242,7 +245,7 @@ def _climbed(function: Batched, inputs: Indices) -> Iterator[tuple[Indices, Find
         width, values = _sample(function, steps[:, chosen], entries)
         forward, backward = values.reshape(2, levels, -1)
         samples = Samples(
-            outputs=outputs,
+            output=np.tile(np.arange(outputs), len(entries)),
             step=np.repeat(width / 2, outputs, axis=1),
             scale=np.repeat(scale[chosen], outputs),
             forward=forward,

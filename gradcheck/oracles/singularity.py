@@ -31,6 +31,7 @@ _CHAOS: Final = 2.0**-20  # of the largest |f|
 _MANY_LEVELS: Final = 8
 _FALLEN: Final = 1 / 16
 """Over as many levels the bend of a smooth function falls to much less."""
+_OPERATIONS: Final = 64.0
 _WINDOW: Final = np.arange(3)[:, None]  # of adjacent levels, whose exponents must agree
 
 
@@ -52,8 +53,11 @@ def kinds(samples: Samples, found: Differences) -> NDArray[np.int64]:
     """The `Kind` of each entry, (entries,), as the finest steps above the noise show it."""
     sizes = np.stack([found.second, np.abs(found.slope) * found.step])
     (bend, rise), (last, _) = _exponents(sizes, found)
-    largest = over_inputs(np.fmax.reduce(found.magnitude), samples.outputs)
-    noisy = found.noise[-1] > np.fmax(_CHAOS * largest, SMALLEST)
+    largest = over_inputs(np.fmax.reduce(found.magnitude), samples.output)
+    # A value that is 0 but for the rounding of what it is made of is no chaos.
+    made_of = max(float(np.nanmax(found.magnitude, initial=0.0)), float(samples.scale.max()) / 4)
+    rounded = found.noise[-1] <= _OPERATIONS * samples.epsilon * made_of
+    noisy = (found.noise[-1] > np.fmax(_CHAOS * largest, SMALLEST)) & ~rounded
     if np.isfinite(found.slope).all() and _falls(bend, rise) and not noisy.any():
         return np.zeros(len(samples.centre), dtype=np.int64)
     met = {

@@ -44,6 +44,9 @@ class Report:
         verdicts = [result.verdict for result in self.results]
         return min(verdicts, key=WORST_FIRST.index, default="skipped")
 
+    def __bool__(self) -> bool:
+        return self.ok
+
     def raise_for_failure(self) -> None:
         """Nothing where all is right.
 

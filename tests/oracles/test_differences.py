@@ -54,7 +54,15 @@ def samples(values: Array, centre: float) -> Samples:
     """One input's samples at the steps 4⁻ᵏ; `values` are (2, levels)."""
     step = 4.0 ** -np.arange(values.shape[1])[:, None]
     forward, backward = values[..., None]
-    return Samples(1, step, np.array([4.0]), forward, backward, np.array([centre]), np.zeros(1))
+    return Samples(
+        np.zeros(1, dtype=np.intp),
+        step,
+        np.array([4.0]),
+        forward,
+        backward,
+        np.array([centre]),
+        np.zeros(1),
+    )
 
 
 def test_slope_of_a_line_is_its_slope() -> None:
