@@ -20,7 +20,7 @@ from gradcheck.oracles.rounding import BESIDE, Disturb, deviation
 
 Indices = NDArray[np.intp]
 
-ENOUGH: Final = 2.0**-30
+ENOUGH: Final = 2.0**-27
 """A radius below this part of the largest entry by the same input needs no more steps."""
 _HALF_ULP: Final = EPSILON / 2
 
@@ -210,7 +210,7 @@ def _look(function: Batched, enough: float) -> tuple[Findings, Indices]:
                 np.tile(function.value, len(entries)),
                 np.tile(probe.noise, len(entries)),
             )
-            found, changed = brief.look(seen, epsilon), brief.moved(seen)
+            found, changed = brief.seen_at_once(seen, epsilon)
             value[entries] = found.value.reshape(-1, outputs)
             bound[entries] = found.bound.reshape(-1, outputs)
             moved[entries] = changed.reshape(-1, outputs)
