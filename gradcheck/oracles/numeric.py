@@ -20,7 +20,7 @@ from gradcheck.oracles.rounding import BESIDE, Disturb, deviation
 
 Indices = NDArray[np.intp]
 
-ENOUGH: Final = 2.0**-27
+ENOUGH: Final = 2.0**-30
 """A radius below this part of the largest entry by the same input needs no more steps."""
 _HALF_ULP: Final = EPSILON / 2
 

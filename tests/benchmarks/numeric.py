@@ -46,6 +46,8 @@ from gradcheck.verdict import judge
 
 Claim = Literal["right", "off by 1e-6", "off by 1e-3"]
 
+COUNT: Final = 10_000
+SEED: Final = 20270309
 ERRORS: Final[dict[Claim, float]] = {"right": 0.0, "off by 1e-6": 1e-6, "off by 1e-3": 1e-3}
 RESOLUTION: Final = 1e-6
 SHARP: Final = 1e-8
@@ -410,15 +412,23 @@ def print_listed(results: list[Result]) -> None:
         )
 
 
-def main(count: int = 10_000, seed: int = 20270309, *, is_verbose: bool = False) -> None:
-    torch.set_num_threads(1)
+Results = dict[str, list[Result]]
+
+
+def measured(count: int, seed: int) -> tuple[list[Problem], Results, Compositions, Results]:
+    """The hard functions and random compositions, each with what every method makes of it."""
     with checking(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         hard = [hard_problem(one) for one in functions()]
         run(hard[:3])  # the first calls take longer
         hard_results = run(hard)
         compositions = Compositions(count, seed)
-        results = run(compositions)
+        return hard, hard_results, compositions, run(compositions)
+
+
+def main(count: int = COUNT, seed: int = SEED, *, is_verbose: bool = False) -> None:
+    torch.set_num_threads(1)
+    hard, hard_results, compositions, results = measured(count, seed)
     with_truth = sum(problem.truth is not None for problem in hard)
     ours_name = next(iter(METHODS))
     smooth = sum(problem.is_smooth for problem, _ in results[ours_name])

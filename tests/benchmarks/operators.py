@@ -74,6 +74,9 @@ CAUSES: Final = {
 Function = Callable[..., Any]
 
 
+SEED: Final = 20270311
+
+
 class Sample(NamedTuple):
     """An operator at a point: a function of the tensors that require grad."""
 
@@ -371,21 +374,23 @@ def blame_of(outcome: Outcome) -> str:
     return next((line for line in lines if line.startswith(("blame", "errors"))), "not traced")
 
 
+def all_outcomes(seed: int, limit: int | None = None, only: str = "") -> list[Outcome]:
+    draw = random.Random(seed)
+    return [
+        looked_at(sample, draw) for op in operators(only)[:limit] for sample in samples_of(op, seed)
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--limit", type=int, default=None, help="operators")
-    parser.add_argument("--seed", type=int, default=20270311)
+    parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--only", default="", help="operators with this in their name")
     parser.add_argument("-v", action="store_true", help="print the reports of what is not right")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    draw = random.Random(options.seed)
-    outcomes = [
-        looked_at(sample, draw)
-        for op in operators(options.only)[: options.limit]
-        for sample in samples_of(op, options.seed)
-    ]
+    outcomes = all_outcomes(options.seed, options.limit, options.only)
     print_table(outcomes, options.seed)
     different = [o for o in outcomes if o.ours != "pass" or o.ours != o.torchs]
     print_listed("not `pass`, or not as torch's", ((o.sample.name, cause_of(o)) for o in different))
