@@ -19,7 +19,7 @@ from torch import Tensor
 from gradcheck.ball import Array, Ball, stacked
 from gradcheck.conclusion import Fields, conclude
 from gradcheck.demands import Demands
-from gradcheck.function_answers import Block
+from gradcheck.function_answers import Block, backward_varies
 from gradcheck.oracles.batched import Batched
 from gradcheck.oracles.directional import (
     LEAST,
@@ -35,7 +35,7 @@ from gradcheck.verdict import judge
 MOST_ENTRIES: Final = 2**14
 """Of a Jacobian that is looked at entry by entry."""
 MOST_INPUTS: Final = 2**10
-_COTANGENTS: Final = (3, 2)
+_COTANGENTS: Final = (3, 1)
 _DIRECTIONS: Final = (2, 1)
 """How many are drawn, and how many where an input or an output has MANY entries."""
 MANY: Final = 2**17
@@ -58,7 +58,8 @@ def is_large(outputs: int, inputs: int) -> bool:
 class Large:
     """A block of the Jacobian of a function R^n → R^m at a point, and who answers for it.
 
-    `atol` and `rtol` are what the caller accepts beside all error bounds.
+    `atol` and `rtol` are what the caller accepts beside all error bounds, and `accepted_spread` how
+    far two backward passes may differ that give so much; None where that is not asked.
     """
 
     block: Block
@@ -69,6 +70,7 @@ class Large:
     subgradient: bool = False
     atol: float = 0.0
     rtol: float = 0.0
+    accepted_spread: Callable[[float], float] | None = None
     notes: tuple[str, ...] = ()
     line: int = 0
     formula: str = ""
@@ -101,6 +103,9 @@ class _LargeCheck:
         self.draw = self._drawn()
 
     def fields(self) -> Fields:
+        if problem := self._pass_varies():
+            told = {"verdict": "fail", "blame": "autograd", "notes": (problem,)}
+            return {"quantity": self.block.quantity, **told}
         large, entry = self.large, self._entry_scale()
         noticed = LEAST**2 * entry  # of an error as large as that entry
         truth = self._truth(noticed * large.demands.resolution)
@@ -131,6 +136,14 @@ class _LargeCheck:
             wrong, look = judgement.blame[0], judgement.worst_entry[0]
             fields |= self._located(large.answers[wrong], look, fields, entry)
         return fields
+
+    def _pass_varies(self) -> str:
+        """What is wrong with the backward if two passes differ; empty where they do not."""
+        product, accepted = self.large.answers.get("autograd"), self.large.accepted_spread
+        if accepted is None or not isinstance(product, Pullback):
+            return ""
+        spread, size = product.spread(self.draw.cotangents[0])
+        return backward_varies(spread) if spread > accepted(size) else ""
 
     def _drawn(self) -> _Draw:
         point, block = self.large.point, self.block
