@@ -118,7 +118,7 @@ class Batched:
         """All values from vmap; None if it cannot, or says that it would loop anyway."""
         size = self.chunk if self.chunk < len(tensors) else None
         with warnings.catch_warnings():
-            warnings.filterwarnings("error", message=".*batching rule")
+            warnings.filterwarnings("ignore", message=".*batching rule")
             try:
                 return torch.func.vmap(self._function, chunk_size=size, randomness="same")(tensors)
             except Exception:
