@@ -71,8 +71,10 @@ class Answers:
     def handwritten(
         self, formula: Written, found: Tensor, truth: Ball, along: Along = entries
     ) -> Ball:
-        """The formula's evaluation, which gave `found`; a proven truth nearby bounds its error."""
+        """The formula's evaluation, which gave `found`; a truth nearby bounds its error."""
         answer = rounding.to_array(found)
+        if truth.basis != "proven":
+            return truth.bounding(answer, self.required) or self.rounded_formula(formula, found)
         near = self._next_to(truth, answer, along)
         if near is None and _is_missing(self.formula_bound(formula, self._format)):
             near = self._accurate(truth, answer, along)

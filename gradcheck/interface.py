@@ -5,7 +5,11 @@ from __future__ import annotations
 import difflib
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
+
+import torch
+from torch import nn
 
 from gradcheck.conclusion import Fields
 from gradcheck.errors import UsageError
@@ -94,6 +98,31 @@ def check_function(
 ) -> Iterator[Result]:
     """The results of a Python function; what its code raises is one of them."""
     result = Results(function, name)
+    with _as_it_was(function):
+        yield from _results(function, inputs, settings, derivatives, masked, result)
+
+
+@contextmanager
+def _as_it_was(function: Callable[..., Any]) -> Iterator[None]:
+    """Afterwards a module's buffers, such as running means, are what they were."""
+    buffers = list(function.buffers()) if isinstance(function, nn.Module) else []
+    kept = [buffer.detach().clone() for buffer in buffers]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, value in zip(buffers, kept, strict=True):
+                buffer.copy_(value)
+
+
+def _results(
+    function: Callable[..., Any],
+    inputs: Any,
+    settings: Settings,
+    derivatives: Derivatives,
+    masked: bool,
+    result: Results,
+) -> Iterator[Result]:
     try:
         at = PythonFunction(function, inputs, masked=masked)
     except UsageError:

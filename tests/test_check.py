@@ -424,3 +424,11 @@ def test_right_functions_that_are_hard_to_look_at_pass(function, inputs):
 def test_what_cannot_be_meant_is_refused_in_words(asked):
     with pytest.raises(UsageError):
         gradcheck.check(lambda x: x**3, CUBE, **asked)
+
+
+def test_a_module_s_buffers_are_as_they_were():
+    module = torch.nn.BatchNorm1d(3).double()
+    before = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    assert gradcheck.check(module, torch.randn(5, 3, dtype=torch.float64))
+    for name, buffer in module.named_buffers():
+        assert torch.equal(buffer, before[name])

@@ -851,3 +851,14 @@ def test_what_backward_leaves_at_a_declared_kink_is_a_subgradient_too(check_one)
     """)
     assert result.verdict == "pass"
     assert "the one-sided derivatives are 0 and 1" in result.notes[0]
+
+
+def test_a_choice_in_the_formula_at_a_declared_kink_is_not_blurred_by_rounding(check_one):
+    result = check_one("""
+        function: sum(relu(1 - y*(x@w)))
+        inputs: {w: [1.0, 0.0], x: [[1.0, 2.0], [0.5, 1.0]]}
+        constants: {y: [1.0, -1.0]}
+        derivatives: {w: "-(where(1 - y*(x@w) > 0, y, 0)) @ x"}
+        subgradient: true
+    """)
+    assert result.verdict == "pass"

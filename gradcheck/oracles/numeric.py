@@ -21,7 +21,7 @@ from gradcheck.oracles.rounding import BESIDE, Disturb, deviation
 Indices = NDArray[np.intp]
 
 ENOUGH: Final = 2.0**-30
-"""A radius below this part of the largest entry by the same input needs no more steps."""
+"""A radius below this part of the largest entry needs no more steps."""
 _HALF_ULP: Final = EPSILON / 2
 
 
@@ -37,9 +37,10 @@ def jacobian(
     """The Jacobian of `function` at `point`, of shape `function(point).shape + point.shape`.
 
     `function` maps one float64 tensor of the point's shape to one of any shape, and is
-    deterministic; the first call is at the point itself. "quick" evaluates ten points an input and
-    eight more; where that leaves a radius above `enough` of the largest entry by the same input,
-    and with "full" everywhere, it climbs down a whole ladder of steps, up to 121 points.
+    deterministic; the first call is at the point itself. "quick" evaluates ten points an input (ten
+    more of a small one) and eight for all; by the inputs where that leaves a radius above `enough`
+    of the largest entry, and with "full" by all, it climbs down a whole ladder of steps, up to 121
+    points.
     `precision` is the dtype in which the function computes, whose numbers the points are then. With
     `subgradient` all that lies between the one-sided derivatives at a kink is the answer there.
 
