@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from torch import Tensor
 
-from gradcheck.ball import Array, Ball
+from gradcheck.ball import Array, Ball, Between
 from gradcheck.claims import Claim, Written
 from gradcheck.oracles import autograd, bounds, handwritten, rounding
 from gradcheck.oracles.bounds import Bound
@@ -71,9 +71,12 @@ class Answers:
     def handwritten(
         self, formula: Written, found: Tensor, truth: Ball, along: Along = entries
     ) -> Ball:
-        """The formula's evaluation, which gave `found`; a truth nearby bounds its error."""
+        """The formula's evaluation, which gave `found`; a proven truth nearby bounds its error.
+
+        So does one at a kink, over which what rounding moves would fall.
+        """
         answer = rounding.to_array(found)
-        if truth.basis != "proven":
+        if isinstance(truth, Between):
             return truth.bounding(answer, self.required) or self.rounded_formula(formula, found)
         near = self._next_to(truth, answer, along)
         if near is None and _is_missing(self.formula_bound(formula, self._format)):
