@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor
+from torch._C._functorch import is_batchedtensor
 from torch.autograd.gradcheck import GradcheckError
 from torch.utils import _pytree
 
@@ -195,24 +196,47 @@ class _Gradient:
         self._by = [i for i, leaf in enumerate(_pytree.tree_leaves(inputs)) if _requires(leaf)]
         self._free = [_requires(cotangent) for cotangent in cotangents]
         self._strided = strided
+        self._outputs: list[int] = []  # that have a gradient, and inputs that one reaches
+        self._reached: list[int] = []
 
     def __call__(self, *arguments: Any) -> tuple[Tensor, ...]:
         split = len(arguments) - len(self._free)
         leaves, tree = _pytree.tree_flatten(arguments[:split])
+        if any(map(is_batchedtensor, (leaf for leaf in arguments if isinstance(leaf, Tensor)))):
+            return self._under_vmap(leaves, tree, arguments[split:])
         for position in self._by:
             leaves[position] = _required(leaves[position])
         cotangents = [
             _required(one) if is_free else one
             for one, is_free in zip(arguments[split:], self._free, strict=True)
         ]
+        results = self._function(*_pytree.tree_unflatten(leaves, tree))
+        self._outputs = [i for i, one in enumerate(_pytree.tree_leaves(results)) if _requires(one)]
         found = torch.autograd.grad(
-            _tracked(self._function(*_pytree.tree_unflatten(leaves, tree))),
+            _tracked(results),
             [leaves[position] for position in self._by],
             [_with_gaps(one) if self._strided else one for one in cotangents],
             create_graph=True,
             allow_unused=True,
         )
-        return tuple(gradient for gradient in found if gradient is not None)
+        self._reached = [i for i, gradient in enumerate(found) if gradient is not None]
+        return tuple(found[i] for i in self._reached)
+
+    def _under_vmap(
+        self, leaves: Sequence[Any], tree: Any, cotangents: Sequence[Any]
+    ) -> tuple[Tensor, ...]:
+        """The same by torch.func, into which vmap can look; after a call without it."""
+
+        def outputs(*by: Tensor) -> tuple[Tensor, ...]:
+            own = list(leaves)
+            for position, value in zip(self._by, by, strict=True):
+                own[position] = value
+            found = _pytree.tree_leaves(self._function(*_pytree.tree_unflatten(own, tree)))
+            return tuple(found[i] for i in self._outputs)
+
+        pull = torch.func.vjp(outputs, *(leaves[position] for position in self._by))[1]
+        gradients = pull(tuple(cotangents))
+        return tuple(gradients[i] for i in self._reached)
 
 
 def _report(

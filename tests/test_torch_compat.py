@@ -383,3 +383,18 @@ def test_what_cannot_be_told_raises_and_says_why():
     with pytest.raises(TorchError, match="INCONCLUSIVE") as caught:
         gradcheck(torch.relu, edge, subgradient=False)
     assert "the derivative cannot be told" in str(caught.value)
+
+
+def test_second_derivatives_are_looked_at_in_batches():
+    calls = []
+
+    def layer(x, w):
+        calls.append(x)
+        return torch.tanh(x @ w)
+
+    x, w = (
+        torch.randn(4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(k))
+        for k in (1, 2)
+    )
+    assert gradgradcheck(layer, (x.requires_grad_(), w.requires_grad_()))
+    assert len(calls) < 60  # one by one there are more than ten for each of 48 entries
