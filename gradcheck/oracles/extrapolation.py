@@ -24,6 +24,7 @@ _BLURRED: Final = 1e-3
 _CAUTION: Final = 8
 """A bound that is more than such a part of the value may be too small by as much: it comes from few
 levels that agree by chance. Nothing is decided by it."""
+_NEAR: Final = 16.0
 _CONTRADICTION: Final = 2
 """Times the sum of two bounds: the truncation of a wide step is a little above its own bound."""
 
@@ -43,7 +44,8 @@ def extrapolate(found: Differences) -> Candidates:
     """
     noise = found.noise if found.is_sum else np.fmax(found.noise, plateau(found))
     level = neville(found.slope, noise / found.step, found.step)
-    sharpest = best(level)
+    straight = _is_near(level.value, found, noise)
+    sharpest = best(level._replace(bound=np.where(straight, level.bound, np.inf)))
     value, bound = sharpest if found.is_sum else _widened(sharpest, level, found)
     return Candidates(value, np.where(bound > _BLURRED * np.abs(value), _CAUTION * bound, bound))
 
@@ -171,10 +173,20 @@ def _plausible(found: Differences) -> Flags:
     return result
 
 
-def _deviation(value: Array, found: Differences) -> Array:
-    """How far f leaves the line of slope `value` over any of the finer steps."""
+def _is_near(value: Array, found: Differences, noise: Array) -> Flags:
+    """Whether f stays, at finer steps, as near to the line of slope `value` as at a level's own.
+
+    Where it leaves it, the level agrees with others by chance: both sides are flat far away, say.
+    """
+    own = np.abs(found.slope - value) * found.step
+    return ~(_deviation(value, found, noise) > _NEAR * (own + noise))
+
+
+def _deviation(value: Array, found: Differences, noise: Array | float = 0.0) -> Array:
+    """How far f leaves the line of slope `value` over any of the finer steps, beyond its noise."""
     result = np.zeros_like(value)
+    excused = np.broadcast_to(_NEAR * np.asarray(noise), value.shape)
     for k in range(len(value) - 1):
-        leaves = np.abs(found.slope[k + 1 :] - value[k]) * found.step[k + 1 :]
+        leaves = np.abs(found.slope[k + 1 :] - value[k]) * found.step[k + 1 :] - excused[k + 1 :]
         np.fmax.reduce(leaves, axis=0, out=result[k])
     return result

@@ -105,6 +105,8 @@ ORDINARY: list[tuple[str, Scalar, float, Callable[[mpf], mpf]]] = [
 ]  # fmt: skip
 
 HARD: list[tuple[str, Scalar, float, Callable[[mpf], mpf]]] = [
+    ("the foot of a bump", lambda x: 0.2 * torch.exp(-(((x - 0.2) * 100) ** 2)) - 0.01, 0.2605, (
+        lambda x: -4000 * (x - mpf(0.2)) * m.exp(-(((x - mpf(0.2)) * 100) ** 2)))),
     ("atan, huge", torch.atan, 1e6, lambda x: 1 / (1 + x * x)),
     ("sin, fast", torch.sin, 1e8, m.cos),
     ("cancelling cosine", lambda x: (1 - torch.cos(x)) / x**2, 1e-4, lambda x: (
