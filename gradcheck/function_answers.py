@@ -112,14 +112,8 @@ class Reverse:
         return _measured(again, self.found, self._function.dtype)
 
     def spread(self) -> tuple[float, float]:
-        """How far two backward passes with one cotangent differ, and what rounding explains."""
-        first, second = self._pass, self._graph.vjp(self._cotangents)
-        if torch.equal(first, second):
-            return 0.0, 0.0
-        unit, smallest = rounding.precision_of(self._function.dtype)
-        size = first.abs().nan_to_num(0, 0, 0).max()
-        apart = (first - second).abs().nan_to_num(0, 0, 0).max()
-        return float(apart), float(UNITS * unit * size + smallest)
+        """How far two backward passes with one cotangent differ, and the size of a gradient."""
+        return rounding.spread(self._pass, self._graph.vjp(self._cotangents))
 
     def is_linear(self) -> bool:
         """Whether a pass with random cotangents gives their product with the Jacobian.

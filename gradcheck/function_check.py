@@ -141,9 +141,8 @@ class _FunctionCheck:
         """What is wrong with the backward, whatever the derivative is; empty where nothing is."""
         if not self.function.graph.tracked:
             return ""
-        spread, explained = torchs.spread()
-        asked = self.settings.nondet_tol
-        if spread > (explained if asked is None else asked):
+        spread, size = torchs.spread()
+        if spread > self._accepted(size):
             return backward_varies(spread)
         if spread:
             torchs.notes = (f"two backward passes differ by up to {spread:.2g}",)
@@ -191,8 +190,7 @@ class _FunctionCheck:
                 answers,
                 self.demands,
                 subgradient=settings.subgradient,
-                atol=settings.atol,
-                rtol=settings.rtol,
+                allowance=self._allowance,
                 accepted_spread=self._accepted if block is self._blocks[0] else None,
                 notes=self.notes,
             )

@@ -44,7 +44,7 @@ class FunctionTruths:
     @cached_property
     def _search(self) -> Search:
         function = self._function
-        return Search(self._watched, function.point, precision=function.precision)
+        return Search(self._watched, function.point, function.precision)
 
 
 class _Watched:

@@ -58,8 +58,8 @@ def is_large(outputs: int, inputs: int) -> bool:
 class Large:
     """A block of the Jacobian of a function R^n → R^m at a point, and who answers for it.
 
-    `atol` and `rtol` are what the caller accepts beside all error bounds, and `accepted_spread` how
-    far two backward passes may differ that give so much; None where that is not asked.
+    `allowance` is what the caller accepts beside all error bounds, and `accepted_spread` how far
+    two backward passes may differ that give so much; None where that is not asked.
     """
 
     block: Block
@@ -68,8 +68,7 @@ class Large:
     answers: Mapping[str, Product]
     demands: Demands
     subgradient: bool = False
-    atol: float = 0.0
-    rtol: float = 0.0
+    allowance: Callable[[Ball], Array | None] = lambda truth: None
     accepted_spread: Callable[[float], float] | None = None
     notes: tuple[str, ...] = ()
     line: int = 0
@@ -118,7 +117,7 @@ class _LargeCheck:
             lambda: noticed,
             large.demands.resolution,
             scale=noticed,
-            allowance=self._allowance(truth),
+            allowance=large.allowance(truth),
         )
         fields = conclude(
             self.block.quantity,
@@ -133,8 +132,7 @@ class _LargeCheck:
             notes=(*large.notes, self._account(judgement.resolution)),
         )
         if fields["verdict"] == "fail" and judgement.worst_entry and judgement.blame:
-            wrong, look = judgement.blame[0], judgement.worst_entry[0]
-            fields |= self._located(large.answers[wrong], look, fields, entry)
+            fields |= self._located(judgement.blame[0], judgement.worst_entry[0], fields, entry)
         return fields
 
     def _pass_varies(self) -> str:
@@ -196,12 +194,6 @@ class _LargeCheck:
                 error[worst] = radius
         return Ball(found, error, "estimated")
 
-    def _allowance(self, truth: Ball) -> Array | None:
-        """A caller's tolerances are of entries; along a direction only the relative one says."""
-        if not self.large.atol and not self.large.rtol:
-            return None
-        return self.large.atol + self.large.rtol * np.abs(truth.midpoint)
-
     def _entry_scale(self) -> float:
         """The size of a large entry of the block: the largest by the input that moves most."""
         block, scale = self.block, self.draw.scale
@@ -247,9 +239,9 @@ class _LargeCheck:
             f"entry; where it is spread over many, it hides with a chance below {chance:.0e}"
         )
 
-    def _located(self, product: Product, look: int, fields: Fields, scale: float) -> Fields:
+    def _located(self, wrong: str, look: int, fields: Fields, scale: float) -> Fields:
         """The wrong entry, in the place of the looks, where bisection leads to one."""
-        draw, block = self.draw, self.block
+        draw, block, product = self.draw, self.block, self.large.answers[wrong]
         u, d = draw.looks[look]
         cotangent, direction = draw.cotangents[u], draw.directions[d]
         moves = self._moves(direction)
@@ -275,7 +267,6 @@ class _LargeCheck:
         answers = {
             name: product(unit, axis) / draw.scale for name, product in self.large.answers.items()
         }
-        wrong = next(name for name, one in self.large.answers.items() if one is product)
         apart = float(numeric.distance_to(np.array([answers[wrong]]))[0])
         if not apart > 2 * float(numeric.radius[0]):
             note = "no single entry explains it: the error is spread over many"

@@ -64,11 +64,7 @@ class Pullback(Product):
 
     def spread(self, cotangent: Tensor) -> tuple[float, float]:
         """How far two passes differ, and the size of what they give."""
-        first, second = self.gradient(cotangent), self._pull(cotangent)
-        if torch.equal(first, second):
-            return 0.0, 0.0
-        apart = (first - second).abs().nan_to_num(0, 0, 0).max()
-        return float(apart), float(first.abs().nan_to_num(0, 0, 0).max())
+        return rounding.spread(self.gradient(cotangent), self._pull(cotangent))
 
 
 class Pushforward(Product):

@@ -115,7 +115,7 @@ class Batched:
         return torch.stack(values) if len(values) > 1 else values[0][None]
 
     def _together(self, tensors: Tensor) -> Tensor | None:
-        """All values from vmap; None if it cannot, or says that it would loop anyway."""
+        """All values from vmap, which may loop inside; None if it cannot."""
         size = self.chunk if self.chunk < len(tensors) else None
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*batching rule")

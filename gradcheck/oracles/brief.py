@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from gradcheck.ball import Array
-from gradcheck.oracles.differences import EPSILON, SMALLEST, Flags, binade
+from gradcheck.oracles.differences import EPSILON, SMALLEST, Flags, binade, moved
 from gradcheck.oracles.extrapolation import Candidates, neville, uncontradicted
 
 STEPS: Final = np.array([1 / 8, 17 / 512, 15 / 2048, 17 / 8192, 15 / 32768])[:, None]
@@ -136,19 +136,12 @@ def look(seen: Looked, epsilon: float) -> Candidates:
     return Candidates(np.where(bound < np.inf, value, 0.0), bound)
 
 
-def moved(seen: Looked) -> Flags:
-    """Which entries change at any step, (entries,)."""
-    changes = (seen.forward != seen.centre) | (seen.backward != seen.centre)
-    result: Flags = changes.any(axis=0)
-    return result
-
-
-def seen_at_once(seen: Looked, epsilon: float) -> tuple[Candidates, Flags]:
+def look_at_moved(seen: Looked, epsilon: float) -> tuple[Candidates, Flags]:
     """What `look` finds, and which entries move; of those that do not, by far less work.
 
     Their slope is 0 to within the noise that the widest steps leave.
     """
-    changed = moved(seen)
+    changed = moved(seen.forward, seen.backward, seen.centre)
     if changed.all():
         return look(seen, epsilon), changed
     noise = np.maximum(epsilon * np.abs(seen.centre), seen.noise)

@@ -66,6 +66,12 @@ def _climb(own: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.where(climbed - stride < distance, np.minimum(own + climbed, 0) + 2, 9999)
 
 
+def moved(forward: Array, backward: Array, centre: Array) -> Flags:
+    """Which entries change at any step, (entries,)."""
+    changes: Flags = ((forward != centre) | (backward != centre)).any(axis=0)
+    return changes
+
+
 class Samples(NamedTuple):
     """The steps and the values f(x + h), f(x − h), (levels, entries), and f(x), (entries,).
 
@@ -89,9 +95,7 @@ class Samples(NamedTuple):
     @property
     def moved(self) -> Flags:
         """Which entries any step changes, (entries,), or that are not finite."""
-        changes = (self.forward != self.centre) | (self.backward != self.centre)
-        moved: Flags = changes.any(axis=0) | ~np.isfinite(self.centre)
-        return moved
+        return moved(self.forward, self.backward, self.centre) | ~np.isfinite(self.centre)
 
     def of(self, entries: Flags) -> Samples:
         """Those of some entries."""

@@ -30,7 +30,6 @@ def jacobian(
     point: Tensor,
     *,
     effort: Effort = "full",
-    enough: float = ENOUGH,
     subgradient: bool = False,
     precision: torch.dtype = torch.float64,
 ) -> Ball:
@@ -38,7 +37,7 @@ def jacobian(
 
     `function` maps one float64 tensor of the point's shape to one of any shape, and is
     deterministic; the first call is at the point itself. "quick" evaluates ten points an input (ten
-    more of a small one) and eight for all; by the inputs where that leaves a radius above `enough`
+    more of a small one) and eight for all; by the inputs where that leaves a radius above ENOUGH
     of the largest entry, and with "full" by all, it climbs down a whole ladder of steps, up to 121
     points.
     `precision` is the dtype in which the function computes, whose numbers the points are then. With
@@ -48,7 +47,7 @@ def jacobian(
     double it for a bound that can be believed. It is infinite where there is no derivative, with a
     note that says why. Raises what `function` raises.
     """
-    search = Search(function, point, enough=enough, precision=precision)
+    search = Search(function, point, precision)
     found = search.findings(effort)
     return found.ball(search.output, tuple(point.shape), subgradient=subgradient)
 
@@ -56,17 +55,9 @@ def jacobian(
 class Search:
     """The search for a Jacobian, which goes on from what is known; see `jacobian`."""
 
-    def __init__(
-        self,
-        function: Function,
-        point: Tensor,
-        *,
-        enough: float = ENOUGH,
-        precision: torch.dtype = torch.float64,
-    ) -> None:
+    def __init__(self, function: Function, point: Tensor, precision: torch.dtype) -> None:
         with torch.no_grad():
             self._function = Batched(function, point, precision)
-        self._enough = enough
         self._found = Findings.unknown(self._function.inputs * self._function.outputs)
         self._is_looked_at = False
         self._open = np.arange(self._function.inputs)
@@ -87,7 +78,7 @@ class Search:
             if effort == "quick":
                 climb = climb[:0]
                 if not self._is_looked_at:
-                    self._found, climb = _look(function, self._enough)
+                    self._found, climb = _look(function)
             of_input = np.arange(len(self._found.kind)).reshape(function.inputs, -1)
             for inputs, part in _climbed(function, climb) if len(climb) else ():
                 self._found.put(of_input[inputs].reshape(-1), part)
@@ -143,10 +134,10 @@ def _look_at_curves(curves: Sequence[Curve]) -> tuple[Findings, list[int]]:
         values[0],
         probe.noise,
     )
-    found = brief.look(seen, EPSILON)
+    found, changed = brief.look_at_moved(seen, EPSILON)
     bound = brief.confirmed(found.bound, found.value * along, found.bound * np.abs(along), probe)
     settled = bound <= ENOUGH * np.abs(found.value)
-    unmoved = ~brief.moved(seen) & np.isfinite(bound)
+    unmoved = ~changed & np.isfinite(bound)
     for index in np.flatnonzero(unmoved | (noisy & settled)).tolist():
         rounding = deviation(curves[index].disturb, _HALF_ULP, BESIDE)[1]
         if unmoved[index]:  # unless all steps are on one stair of its rounding
@@ -190,18 +181,19 @@ def _fresh(along: Array) -> Array:
     return brief.PROBES * brief.SPACING * along
 
 
-def _look(function: Batched, enough: float) -> tuple[Findings, Indices]:
+def _look(function: Batched) -> tuple[Findings, Indices]:
     """What a brief look finds, and which inputs it leaves open."""
     x, epsilon, outputs = function.x, function.epsilon, function.outputs
     along = brief.direction(x)
-    fresh = function(function.rounded(x + _fresh(along)))
-    probe = brief.probe(fresh, function.value, epsilon)
+    fresh, probe = function.rounded(x + _fresh(along)), None
     value, bound = np.zeros((len(x), outputs)), np.full((len(x), outputs), np.inf)
     moved, settled = np.ones((len(x), outputs), dtype=np.bool_), np.zeros(len(x), dtype=np.bool_)
     for step in (brief.steps(x), brief.wide_steps(x)):
         looked_at = np.flatnonzero(~settled & moved.any(axis=1) & np.isfinite(step[0]))
         for entries in _chunks(looked_at, 2 * len(step), function.chunk):
-            width, values = _sample(function, step[:, entries], entries)
+            width, values, beside = _sample(function, step[:, entries], entries, fresh)
+            if probe is None:
+                probe, fresh = brief.probe(beside, function.value, epsilon), fresh[:0]
             forward, backward = values.reshape(2, len(step), -1)
             seen = brief.Looked(
                 np.repeat(step[:, entries], outputs, axis=1),
@@ -211,11 +203,13 @@ def _look(function: Batched, enough: float) -> tuple[Findings, Indices]:
                 np.tile(function.value, len(entries)),
                 np.tile(probe.noise, len(entries)),
             )
-            found, changed = brief.seen_at_once(seen, epsilon)
+            found, changed = brief.look_at_moved(seen, epsilon)
             value[entries] = found.value.reshape(-1, outputs)
             bound[entries] = found.bound.reshape(-1, outputs)
             moved[entries] = changed.reshape(-1, outputs)
-        settled = _is_settled(value, bound, enough)
+        settled = _is_settled(value, bound)
+    if probe is None:  # no input is the scale of f
+        return Findings.unknown(len(x) * outputs), np.arange(len(x))
     bound = brief.confirmed(bound, along @ value, np.abs(along) @ bound, probe)
     still = ~moved.any(axis=1) & np.isfinite(bound).all(axis=1)
     noisy = brief.is_noisy(probe, function.value, epsilon)
@@ -224,15 +218,15 @@ def _look(function: Batched, enough: float) -> tuple[Findings, Indices]:
         # Where no step moves it, all may be on one stair of its rounding.
         bound[still] *= np.maximum(1.0, rounding / probe.noise)
         bound[moved & (noisy & ~brief.is_explained(probe.noise, rounding))] = np.inf
-    settled = _is_settled(value, bound, enough) | (still & np.isfinite(bound).all(axis=1))
+    settled = _is_settled(value, bound) | (still & np.isfinite(bound).all(axis=1))
     found = Candidates(value.reshape(-1), bound.reshape(-1))
     return Findings.smooth(found), np.flatnonzero(~settled)
 
 
-def _is_settled(value: Array, bound: Array, enough: float) -> NDArray[np.bool_]:
+def _is_settled(value: Array, bound: Array) -> NDArray[np.bool_]:
     """By which inputs all derivatives (inputs, outputs) are known well enough, (inputs,)."""
     largest = np.abs(value).max(where=np.isfinite(bound), initial=0.0)
-    settled: NDArray[np.bool_] = bound.max(axis=1) <= enough * largest
+    settled: NDArray[np.bool_] = bound.max(axis=1) <= ENOUGH * largest
     return settled
 
 
@@ -243,7 +237,9 @@ def _climbed(function: Batched, inputs: Indices) -> Iterator[tuple[Indices, Find
     outputs, levels = function.outputs, len(steps)
     for chosen in _chunks(np.arange(len(inputs)), 2 * levels, function.chunk):
         entries = inputs[chosen]
-        width, values = _sample(function, steps[:, chosen], entries)
+        width, values, _ = _sample(
+            function, steps[:, chosen], entries, np.empty((0, len(function.x)))
+        )
         forward, backward = values.reshape(2, levels, -1)
         samples = Samples(
             output=np.tile(np.arange(outputs), len(entries)),
@@ -265,12 +261,19 @@ def _chunks(inputs: Indices, points: int, chunk: int) -> Iterator[Indices]:
         yield inputs[start : start + size]
 
 
-def _sample(function: Batched, steps: Array, entries: Indices) -> tuple[Array, Array]:
-    """How far x + h is from x − h, (levels, inputs), and f there: (2, levels, inputs, outputs)."""
+def _sample(
+    function: Batched, steps: Array, entries: Indices, beside: Array
+) -> tuple[Array, Array, Array]:
+    """How far x + h is from x − h, (levels, inputs), and f there and at the points beside.
+
+    The values are (2·levels·inputs, outputs) and (points, outputs), of one batch.
+    """
     levels, inputs = steps.shape
-    x = function.x
+    x, others = function.x, len(beside)
     displaced = function.rounded(x[entries] + np.concatenate([steps, -steps]))
-    points = np.empty((2 * levels, inputs, x.size))
-    points[:] = x
-    points[:, np.arange(inputs), entries] = displaced
-    return displaced[:levels] - displaced[levels:], function(points.reshape(-1, x.size))
+    points = np.empty((others + 2 * levels * inputs, x.size))
+    points[:others], points[others:] = beside, x
+    moved = points[others:].reshape(2 * levels, inputs, x.size)
+    moved[:, np.arange(inputs), entries] = displaced
+    values = function(points)
+    return displaced[:levels] - displaced[levels:], values[others:], values[:others]

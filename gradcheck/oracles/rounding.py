@@ -73,6 +73,14 @@ def deviation(
     return values[0], np.where(np.isnan(largest), np.inf, largest)
 
 
+def spread(first: Tensor, second: Tensor) -> tuple[float, float]:
+    """How far two evaluations of the same differ, and the size of what they give."""
+    if torch.equal(first, second):
+        return 0.0, 0.0
+    apart = (first - second).abs().nan_to_num(0, 0, 0).max()
+    return float(apart), float(first.abs().nan_to_num(0, 0, 0).max())
+
+
 def to_array(tensor: Tensor) -> Array:
     """The tensor as a float64 array; every dtype of a check fits into it exactly."""
     return tensor.detach().to("cpu", torch.float64).numpy()
