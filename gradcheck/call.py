@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from functools import cached_property
+from types import NoneType
+from typing import Any, Final
 
 from torch import Tensor
 from torch.utils import _pytree
@@ -13,6 +14,9 @@ from torch.utils import _pytree
 from gradcheck.errors import UsageError
 from gradcheck.leaves import flattened, is_differentiable, path_text, widened
 from gradcheck.user_code import parameters_of
+
+_PLAIN: Final = (Tensor, bool, int, float, complex, str, NoneType)
+"""Arguments that nothing is nested in."""
 
 
 class Call:
@@ -30,11 +34,14 @@ class Call:
 
     def __init__(self, function: Callable[..., Any], inputs: Any) -> None:
         positional, keywords = _arguments(inputs)
-        arguments = tuple(positional), keywords
-        named = flattened(arguments, _namer(function, len(positional)))
+        self._given = tuple(positional), keywords
+        self._is_flat = not keywords and all(isinstance(value, _PLAIN) for value in positional)
+        names = parameters_of(function, len(positional))
+        if self._is_flat:
+            named = list(zip(names, positional, strict=True))
+        else:
+            named = flattened(self._given, _namer(names))
         self._values = [value for _, value in named]
-        self._tree = _pytree.tree_structure(arguments)
-        self._is_flat = not keywords and _are_same(self._values, positional)
         self._positions = _differentiated(self._values)
         self._replaced = frozenset(self._positions)
         if not self._positions:
@@ -45,6 +52,10 @@ class Call:
         self.names = [named[position][0] for position in self._positions]
         self.given: list[Tensor] = [self._values[position] for position in self._positions]
         self.captured: frozenset[int] = frozenset()
+
+    @cached_property
+    def _tree(self) -> _pytree.TreeSpec:
+        return _pytree.tree_structure(self._given)
 
     @property
     def requires_grad(self) -> bool:
@@ -87,10 +98,6 @@ class Call:
             return function(*arguments, **keywords)
 
 
-def _are_same(values: Sequence[Any], others: Sequence[Any]) -> bool:
-    return len(values) == len(others) and all(map(operator.is_, values, others))
-
-
 @contextmanager
 def _holding(pairs: Sequence[tuple[Tensor, Tensor]]) -> Iterator[None]:
     """Inside, the first of each pair has the data of the second."""
@@ -111,9 +118,7 @@ def _arguments(inputs: Any) -> tuple[Sequence[Any], dict[str, Any]]:
     return (inputs if isinstance(inputs, (tuple, list)) else (inputs,)), {}
 
 
-def _namer(function: Callable[..., Any], count: int) -> Callable[[tuple[Any, ...]], str]:
-    names = parameters_of(function, count)
-
+def _namer(names: Sequence[str]) -> Callable[[tuple[Any, ...]], str]:
     def name(path: tuple[Any, ...]) -> str:
         which, key, *rest = path
         is_positional = which.idx == 0

@@ -41,7 +41,7 @@ def undefined_cotangents(function: PythonFunction) -> Iterator[str]:
     outputs = graph.tracked
     everything = set(range(len(outputs)))
     zeros = [torch.zeros_like(output) for output in outputs]
-    if problem := _taken_amiss(graph, everything, zeros):
+    if problem := _taken_amiss(graph, everything, zeros, graph.at_zero):
         yield problem
     for position in everything if len(outputs) > 1 else ():
         for cotangents in (zeros, _cotangents(outputs, _generator())):
@@ -50,15 +50,25 @@ def undefined_cotangents(function: PythonFunction) -> Iterator[str]:
                 break
 
 
-def _taken_amiss(graph: Graph, undefined: set[int], cotangents: Sequence[Tensor]) -> str:
-    """What is wrong where some of these cotangents are undefined; empty where nothing is."""
+def _taken_amiss(
+    graph: Graph,
+    undefined: set[int],
+    cotangents: Sequence[Tensor],
+    wanted: Sequence[Tensor | None] | None = None,
+) -> str:
+    """What is wrong where some of these cotangents are undefined; empty where nothing is.
+
+    The gradients that are `wanted` are those of zeros in their place.
+    """
     names = " and ".join(_names(graph, undefined))
-    instead = [torch.zeros_like(c) if i in undefined else c for i, c in enumerate(cotangents)]
     try:
         found = _pass_with_undefined(graph, undefined, cotangents)
     except Exception as error:
         return f"the backward raises where {names} has no cotangent: {account_of(error)}"
-    if not _are_close(found, graph.gradients(instead), graph, but_nan=True):
+    if wanted is None:
+        zeroed = [torch.zeros_like(c) if i in undefined else c for i, c in enumerate(cotangents)]
+        wanted = graph.gradients(zeroed)
+    if not _are_close(found, wanted, graph, but_nan=True):
         return f"the backward does not take an undefined cotangent of {names} for zero"
     return ""
 
@@ -66,7 +76,7 @@ def _taken_amiss(graph: Graph, undefined: set[int], cotangents: Sequence[Tensor]
 def zero_cotangents(function: PythonFunction) -> Iterator[str]:
     """A cotangent of zero gives a gradient of zero, in the input's layout."""
     graph = function.graph
-    found = graph.gradients([torch.zeros_like(output) for output in graph.tracked])
+    found = graph.at_zero
     for leaf, input, gradient in zip(graph.input_leaves, graph.inputs, found, strict=True):
         if gradient is None:
             continue
@@ -152,7 +162,7 @@ def _jvp_by(function: PythonFunction, position: int, tangent: Tensor) -> tuple[T
 
 
 def _close(a: Tensor, b: Tensor) -> bool:
-    return torch.allclose(a, b, equal_nan=True)
+    return torch.equal(a, b) or torch.allclose(a, b, equal_nan=True)
 
 
 def undefined_tangents(function: PythonFunction) -> Iterator[str]:

@@ -52,6 +52,12 @@ class Block:
     def ball(self, whole: Ball) -> Ball:
         return Ball(self.of(whole.midpoint), self.of(whole.radius), whole.basis, whole.notes)
 
+    def column(self, index: tuple[int, ...]) -> int:
+        """Which of the input's entries that is, flat."""
+        shape = self.input.entries_shape
+        own = index[len(self.output.entries_shape) :]
+        return int(np.ravel_multi_index(own, shape)) if shape else 0
+
     def label(self, index: tuple[int, ...]) -> str:
         """`dout[1]/dx[0]`."""
         split = len(self.output.entries_shape)
@@ -166,11 +172,14 @@ class Reverse:
         def again() -> Tensor:
             return self._function.tracked().vjp(self._cotangents)
 
-        jacobian, u = self.rounded, np.concatenate(self._random)
+        found, u = rounding.to_array(self.found), np.concatenate(self._random)
         single = _measured(again, self._pass, self._function.dtype)
         with np.errstate(invalid="ignore"):
-            radius = np.abs(u) @ jacobian.radius + single.radius
-            apart = np.abs(u @ jacobian.midpoint - single.midpoint)
+            apart = np.abs(u @ found - single.midpoint)
+            # A single pass is measured for far less than the Jacobian.
+            if (~np.isfinite(apart) | (apart <= RADII * single.radius)).all():
+                return True
+            radius = np.abs(u) @ self.rounded.radius + single.radius
         return bool((~np.isfinite(apart) | (apart <= RADII * radius)).all())
 
 

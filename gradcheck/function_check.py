@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
@@ -31,9 +31,8 @@ from gradcheck.oracles.batched import Batched
 from gradcheck.products import Contracted, Product, Pullback, Pushforward
 from gradcheck.python_function import PythonFunction
 from gradcheck.settings import Settings, demands_of
-from gradcheck.truths import EFFORTS
 from gradcheck.user_code import account_of
-from gradcheck.verdict import judge
+from gradcheck.verdict import Judgement, judge
 
 _NOTHING: Final = 2.0**-40
 """Of the inputs' size: a value below it is what rounding leaves of a sum that is 0."""
@@ -68,6 +67,14 @@ def judge_function(
         RaisedError: The user's code raised.
     """
     yield from _FunctionCheck(function, settings, derivatives).results()
+
+
+class _Held(NamedTuple):
+    """What answers come to, held against a truth."""
+
+    truth: Ball
+    answers: Mapping[str, Ball]
+    judgement: Judgement
 
 
 class _FunctionCheck:
@@ -158,7 +165,7 @@ class _FunctionCheck:
         function, suffix = self.function, _MODES[mode]
         product = Pullback.of(function) if mode == "backward" else Pushforward(function)
         try:
-            known = function.known_value if function.dtype is torch.float64 else None
+            known = function.known_real
             batched = Batched(function.real, function.point, function.precision, known)
             for block in self._blocks:
                 answers: dict[str, Product] = {"autograd": product}
@@ -219,19 +226,45 @@ class _FunctionCheck:
         return Contracted(contract, function.dtype)
 
     def _judged(self, torchs: Reverse | Forward, mode: str) -> Iterator[Fields]:
-        """Each block with a quick truth, or with the best one where that does not settle it."""
         written = self._written() if not mode else {}
+        nonzero = rounding.to_array(torchs.found) != 0
+        truths = FunctionTruths(self.function, nonzero, subgradient=self.settings.subgradient)
         for block in self._blocks:
             hand = written.get(block.quantity)
             if isinstance(hand, ShapeError):
                 yield _misshapen(block.quantity, hand)
                 continue
-            for effort in EFFORTS:
-                truth = self._truths.of(block, effort)
-                fields = self._verdict(block, truth, torchs, hand)
-                if fields["verdict"] == "pass":
-                    break
-            yield {**fields, "quantity": block.quantity + mode}
+            found = self._settled(block, truths, torchs, hand)
+            yield {**self._told(block, found, torchs), "quantity": block.quantity + mode}
+
+    def _settled(
+        self,
+        block: Block,
+        truths: FunctionTruths,
+        torchs: Reverse | Forward,
+        hand: Handwritten | None,
+    ) -> _Held:
+        """A block held against a truth, each better and dearer than the one before.
+
+        What is right by a cheap truth is right. What is wrong by it is wrong if the best truth of
+        the worst entry confirms that.
+        """
+
+        def held(truth: Ball) -> _Held:
+            return self._held(block, truth, torchs, hand)
+
+        few = truths.compressed(block)
+        if few is not None and (found := held(few)).judgement.verdict == "pass":
+            return found
+        found = held(truths.of(block, "quick"))
+        worst = found.judgement.worst_entry
+        if found.judgement.verdict == "fail" and worst:
+            confirmed = held(truths.of(block, "full", block.column(worst)))
+            if confirmed.judgement.verdict == "fail" and confirmed.judgement.worst_entry == worst:
+                return confirmed
+        if found.judgement.verdict != "pass":
+            found = held(truths.of(block, "full"))
+        return found
 
     @cached_property
     def _blocks(self) -> list[Block]:
@@ -251,17 +284,9 @@ class _FunctionCheck:
                 raise RaisedError(error, "handwritten", block.quantity) from error
         return found
 
-    @cached_property
-    def _truths(self) -> FunctionTruths:
-        return FunctionTruths(self.function, subgradient=self.settings.subgradient)
-
-    def _verdict(
-        self,
-        block: Block,
-        truth: Ball,
-        torchs: Reverse | Forward,
-        hand: Handwritten | None,
-    ) -> Fields:
+    def _held(
+        self, block: Block, truth: Ball, torchs: Reverse | Forward, hand: Handwritten | None
+    ) -> _Held:
         answers: dict[str, Ball] = {}
         if hand is not None:
             found = rounding.to_array(hand.found)
@@ -275,12 +300,13 @@ class _FunctionCheck:
             self.demands.resolution,
             allowance=self._allowance(truth),
         )
+        return _Held(truth, answers, judgement)
+
+    def _told(self, block: Block, held: _Held, torchs: Reverse | Forward) -> Fields:
         return conclude(
             block.quantity,
             0,
-            truth,
-            answers,
-            judgement,
+            *held,
             (),
             demands=self.demands,
             label=block.label,
@@ -299,7 +325,7 @@ class _FunctionCheck:
         near = Ball(found, apart + truth.radius, truth.basis)
         if not (near.radius + truth.radius <= allowed).all():
             return rounded()
-        if (apart <= truth.radius).all():
+        if (apart <= truth.radius + rounding.floor(found, self.function.dtype)).all():
             return near
         limit = rounded()
         is_sharp = (limit.radius + truth.radius <= allowed).all()

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from gradcheck.ball import Ball
 from gradcheck.errors import ChangedOutputError
 from gradcheck.function_answers import Block
-from gradcheck.oracles.differences import Effort
+from gradcheck.oracles import compressed
+from gradcheck.oracles.differences import Effort, Flags
 from gradcheck.oracles.numeric import Search
 from gradcheck.python_function import PythonFunction
 
@@ -19,21 +21,32 @@ Real = Callable[[Tensor], Tensor]
 
 
 class FunctionTruths:
-    """The numeric Jacobian of a function, all of it searched for together."""
+    """The numeric Jacobian of a function, all of it searched for together.
 
-    def __init__(self, function: PythonFunction, *, subgradient: bool) -> None:
+    `nonzero` (m, n) says which of its entries torch has as other than 0.
+    """
+
+    def __init__(self, function: PythonFunction, nonzero: Flags, *, subgradient: bool) -> None:
         self._function = function
+        self._nonzero = nonzero
         self._subgradient = subgradient
         self._watched = _Watched(function.real)
 
-    def of(self, block: Block, effort: Effort) -> Ball:
-        """A block of it.
+    def compressed(self, block: Block) -> Ball | None:
+        """A block of it by few evaluations; None where they do not tell all."""
+        whole = self._compressed
+        part = None if whole is None else block.ball(whole)
+        return part if part is not None and np.isfinite(part.radius).all() else None
+
+    def of(self, block: Block, effort: Effort, column: int | None = None) -> Ball:
+        """A block of it; unless for all, the effort is made for one column of the block.
 
         Raises:
             ChangedOutputError: An output is another kind of thing near the point, so that there is
                 no telling its derivative.
         """
-        found = self._search.findings(effort)
+        inputs = None if column is None else np.array([block.columns.start + column])
+        found = self._search.findings(effort, inputs)
         changed = self._watched.changed
         if changed is not None and not np.isfinite(found.radius).all():
             raise changed
@@ -42,9 +55,18 @@ class FunctionTruths:
         return part.ball(output, input, subgradient=self._subgradient)
 
     @cached_property
+    def _compressed(self) -> Ball | None:
+        function = self._function
+        if function.precision is not torch.float64:
+            return None
+        return compressed.jacobian(
+            function.real, function.point, self._nonzero, function.known_real
+        )
+
+    @cached_property
     def _search(self) -> Search:
         function = self._function
-        return Search(self._watched, function.point, function.precision)
+        return Search(self._watched, function.point, function.precision, function.known_real)
 
 
 class _Watched:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -73,7 +74,7 @@ class Leaf:
 
     @property
     def count(self) -> int:
-        return int(np.prod(self.entries_shape, dtype=np.int64))
+        return math.prod(self.entries_shape)
 
     def entries(self, tensor: Tensor) -> Tensor:
         """The tensor's entries (count,), in its own real dtype."""

@@ -45,7 +45,12 @@ class PythonFunction:
         self._arguments = Call(function, inputs)
         pairs = zip(self._arguments.names, self._arguments.given, strict=True)
         self.inputs = tuple(Leaf.of(name, tensor, masked=masked) for name, tensor in pairs)
-        tensors, found = self._recorded_where_read()
+        self._take(*self._recorded())
+        if self._arguments.requires_grad:
+            self._capture()
+
+    def _take(self, tensors: Sequence[Tensor], found: Sequence[tuple[str, Tensor]]) -> None:
+        """What torch recorded."""
         is_tracked = [output.requires_grad for _, output in found]
         self._count = len(found)
         self._kept = [i for i, tracked in enumerate(is_tracked) if tracked or not any(is_tracked)]
@@ -76,6 +81,13 @@ class PythonFunction:
     def known_value(self) -> Tensor:
         """The outputs' entries (m,), of the evaluation that torch recorded, in float64."""
         return _joined([output.detach() for output in self.graph.outputs], self.outputs)
+
+    @property
+    def known_real(self) -> Tensor | None:
+        """What `real` gives at the point, where that is what torch recorded."""
+        # Of a sparse input `real` has every element specified.
+        is_same = self.dtype is torch.float64 and not any(leaf.sparse for leaf in self.inputs)
+        return self.known_value if is_same else None
 
     def tracked(self) -> Graph:
         """One more evaluation, recorded."""
@@ -188,28 +200,24 @@ class PythonFunction:
     def _graph(self, tensors: Sequence[Tensor], found: Sequence[Tensor]) -> Graph:
         return Graph(self._chosen(found, self.outputs), tensors, self.outputs, self.inputs)
 
-    def _recorded_where_read(self) -> tuple[list[Tensor], list[tuple[str, Tensor]]]:
-        """`_recorded`, where inputs that the function reads from around it are known as such."""
-        tensors, found = self._recorded()
-        unreached = _unreached(tensors, found) if self._arguments.requires_grad else frozenset()
+    def _capture(self) -> None:
+        """Finds inputs that the function reads from around it, as a module does its parameters."""
+        unreached = _unreached(self.graph)
         if not unreached:
-            return tensors, found
+            return
         self._arguments.captured = unreached
-        there = self._recorded()
-        self._arguments.captured -= _unreached(*there)
-        return there if self._arguments.captured else (tensors, found)
+        self._take(*self._recorded())
+        self._arguments.captured -= _unreached(self.graph)
+        if not self._arguments.captured:
+            self._take(*self._recorded())
 
 
-def _unreached(tensors: Sequence[Tensor], found: Sequence[tuple[str, Tensor]]) -> frozenset[int]:
+def _unreached(graph: Graph) -> frozenset[int]:
     """Which inputs no derivative of any result reaches."""
-    tracked = [output for _, output in found if output.requires_grad]
-    if not tracked:
-        return frozenset(range(len(tensors)))
+    if not graph.tracked:
+        return frozenset(range(len(graph.inputs)))
     try:
-        zeros = [torch.zeros_like(output) for output in tracked]
-        gradients = torch.autograd.grad(
-            tracked, tensors, zeros, retain_graph=True, allow_unused=True
-        )
+        gradients = graph.at_zero
     except Exception:
         return frozenset()  # which whoever asks for a gradient is told of
     return frozenset(i for i, gradient in enumerate(gradients) if gradient is None)

@@ -73,7 +73,7 @@ def _stacked(leaf: Tensor, gradients: Sequence[Tensor | None], count: int) -> Te
     return leaf.new_zeros((count, leaf.numel())) if found is None else found.reshape(count, -1)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Graph:
     """What torch recorded of one evaluation: dense outputs, and the inputs that it tracked."""
 
@@ -116,6 +116,11 @@ class Graph:
     ) -> Sequence[Tensor | None]:
         """What torch gives for these cotangents of what is tracked, batched or not."""
         return _gradients(self.tracked, self.inputs, cotangents, batched=batched)
+
+    @functools.cached_property
+    def at_zero(self) -> Sequence[Tensor | None]:
+        """What torch gives for cotangents of zero."""
+        return self.gradients([torch.zeros_like(output) for output in self.tracked])
 
     def _row(self, gradients: Sequence[Tensor | None], count: int) -> Tensor:
         parts = [

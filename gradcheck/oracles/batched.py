@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -65,7 +66,8 @@ class Batched:
         rounded: Array = torch.from_numpy(numbers).to(self._precision).to(torch.float64).numpy()
         return rounded
 
-    def disturbed(self) -> Array:
+    @cached_property
+    def rounding(self) -> Array:
         """How far rounding moves each entry of its value at the point."""
         disturb = repeated(lambda: self._function(self._point.detach().clone()).to(torch.float64))
         return deviation(disturb, self.epsilon / 2, samples=2)[1].reshape(-1)

@@ -53,11 +53,20 @@ def jacobian(
 
 
 class Search:
-    """The search for a Jacobian, which goes on from what is known; see `jacobian`."""
+    """The search for a Jacobian, which goes on from what is known; see `jacobian`.
 
-    def __init__(self, function: Function, point: Tensor, precision: torch.dtype) -> None:
+    The function's value at the point may be known already.
+    """
+
+    def __init__(
+        self,
+        function: Function,
+        point: Tensor,
+        precision: torch.dtype = torch.float64,
+        value: Tensor | None = None,
+    ) -> None:
         with torch.no_grad():
-            self._function = Batched(function, point, precision)
+            self._function = Batched(function, point, precision, value)
         self._found = Findings.unknown(self._function.inputs * self._function.outputs)
         self._is_looked_at = False
         self._open = np.arange(self._function.inputs)
@@ -68,13 +77,16 @@ class Search:
         """The shape of the function's value."""
         return self._function.output
 
-    def findings(self, effort: Effort) -> Findings:
-        """What is known of all entries after that effort. Raises what the function raises."""
+    def findings(self, effort: Effort, inputs: Indices | None = None) -> Findings:
+        """What is known of all entries after that effort, for some inputs or for all.
+
+        Raises what the function raises.
+        """
         function = self._function
         if not len(self._found.kind):
             return self._found
         with torch.no_grad(), np.errstate(all="ignore"):
-            climb = self._open
+            climb = self._open if inputs is None else np.intersect1d(self._open, inputs)
             if effort == "quick":
                 climb = climb[:0]
                 if not self._is_looked_at:
@@ -214,10 +226,9 @@ def _look(function: Batched) -> tuple[Findings, Indices]:
     still = ~moved.any(axis=1) & np.isfinite(bound).all(axis=1)
     noisy = brief.is_noisy(probe, function.value, epsilon)
     if still.any() or noisy.any():
-        rounding = function.disturbed()
         # Where no step moves it, all may be on one stair of its rounding.
-        bound[still] *= np.maximum(1.0, rounding / probe.noise)
-        bound[moved & (noisy & ~brief.is_explained(probe.noise, rounding))] = np.inf
+        bound[still] *= np.maximum(1.0, function.rounding / probe.noise)
+        bound[moved & (noisy & ~brief.is_explained(probe.noise, function.rounding))] = np.inf
     settled = _is_settled(value, bound) | (still & np.isfinite(bound).all(axis=1))
     found = Candidates(value.reshape(-1), bound.reshape(-1))
     return Findings.smooth(found), np.flatnonzero(~settled)
@@ -233,7 +244,6 @@ def _is_settled(value: Array, bound: Array) -> NDArray[np.bool_]:
 def _climbed(function: Batched, inputs: Indices) -> Iterator[tuple[Indices, Findings]]:
     """What whole ladders find of as many inputs at a time as the memory budget allows."""
     steps, scale = ladder(function.x[inputs], function.bits)
-    rounding = function.disturbed()
     outputs, levels = function.outputs, len(steps)
     for chosen in _chunks(np.arange(len(inputs)), 2 * levels, function.chunk):
         entries = inputs[chosen]
@@ -248,7 +258,7 @@ def _climbed(function: Batched, inputs: Indices) -> Iterator[tuple[Indices, Find
             forward=forward,
             backward=backward,
             centre=np.tile(function.value, len(entries)),
-            rounding=np.tile(rounding, len(entries)),
+            rounding=np.tile(function.rounding, len(entries)),
             epsilon=function.epsilon,
         )
         yield entries, Findings.of(samples)
