@@ -29,7 +29,7 @@ class Call:
     parameters. Those that are `captured` (positions in `given`) are moved there.
 
     Raises:
-        UsageError: There is nothing to differentiate by.
+        UsageError: There is nothing to differentiate by, or something without values.
     """
 
     def __init__(self, function: Callable[..., Any], inputs: Any) -> None:
@@ -51,6 +51,9 @@ class Call:
             )
         self.names = [named[position][0] for position in self._positions]
         self.given: list[Tensor] = [self._values[position] for position in self._positions]
+        for name, tensor in zip(self.names, self.given, strict=True):
+            if tensor.is_meta:
+                raise UsageError(f"`{name}` is on the meta device: it has no values")
         self.captured: frozenset[int] = frozenset()
 
     @cached_property

@@ -74,8 +74,8 @@ class UsageError(GradcheckError):
 class InvalidCaseError(GradcheckError):
     """A case, or a whole file, with these `problems`."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__("\n".join(map(str, problems)))
+    def __init__(self, problems: Sequence[Problem], message: str = "") -> None:
+        super().__init__(message or "\n".join(map(str, problems)))
         self.problems = problems
 
 

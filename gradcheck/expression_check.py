@@ -21,7 +21,7 @@ _FILE: Final = "check"
 
 
 def check_expression(
-    function: str,
+    function: str | Mapping[str, Any],
     inputs: Any,
     derivatives: Mapping[str, Any],
     name: str,
@@ -30,7 +30,7 @@ def check_expression(
     """The results of the case that a file with these keys would have; a setting may be None.
 
     Raises:
-        UsageError: The inputs are no mapping of names to values.
+        UsageError: The inputs are no mapping of names to values, or a value no case can hold.
         InvalidCaseError: The case is not valid.
     """
     if not isinstance(inputs, Mapping):
@@ -43,10 +43,12 @@ def check_expression(
         **({"dtypes": dtype} if (dtype := _dtype(inputs)) else {}),
         **given,
     }
-    text = json.dumps({"cases": {name: _plain(case)}}, ensure_ascii=False, indent=1)
+    cases = {name: {key: _plain(value, key) for key, value in case.items()}}
+    text = json.dumps({"cases": cases}, ensure_ascii=False, indent=1)
     file = read(Document.parse(text, _FILE))
     if file.problems:
-        raise InvalidCaseError(file.problems)
+        problems = [replace(problem, file="") for problem in file.problems]
+        raise InvalidCaseError(problems, "\n".join(one.with_caret() for one in problems))
     for job in jobs(file.cases):
         for result in run(job):
             yield replace(result, file="", line=0)
@@ -59,14 +61,20 @@ def _dtype(inputs: Mapping[str, Any]) -> str:
     return NAMES[coarsest(floating)] if floating else ""
 
 
-def _plain(value: Any) -> Any:
-    """Tensors and arrays as nested lists of numbers."""
+def _plain(value: Any, where: str) -> Any:
+    """As a case file has it: tensors and arrays as nested lists of numbers, dtypes by name."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): _plain(one, f"{where}.{key}") for key, one in value.items()}
     if isinstance(value, torch.Tensor):
-        return value.detach().tolist()
+        return _plain(value.detach().tolist(), where)
     if isinstance(value, (np.ndarray, np.generic)):
-        return value.tolist()
+        return _plain(value.tolist(), where)
     if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
-    return value
+        return [_plain(one, where) for one in value]
+    if isinstance(value, torch.dtype):
+        return NAMES.get(value, str(value))
+    if isinstance(value, torch.device):
+        return str(value)
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise UsageError(f"`{where}` holds {value!r}: a formula is a text, a value is of real numbers")

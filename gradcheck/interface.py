@@ -27,7 +27,7 @@ Derivatives = Mapping[str, Any]
 
 
 def check(
-    function: Callable[..., Any] | str,
+    function: Callable[..., Any] | str | Mapping[str, Any],
     inputs: Any,
     *,
     derivatives: Derivatives | None = None,
@@ -51,15 +51,15 @@ def check(
     kink, `subgradient` accepts what lies between the one-sided derivatives. `masked` looks at the
     specified elements of sparse inputs only, and `forward` at torch's forward mode too.
 
-    A `function` that is a text is an expression of the case language: then `inputs` and
-    `derivatives` are mappings, and `case` is whatever else a case file may say.
+    A `function` that is a text, or a mapping of steps, is written in the case language: then
+    `inputs` and `derivatives` are mappings, and `case` is whatever else a case file may say.
 
     Raises:
         UsageError: Something is asked for that cannot be meant.
         InvalidCaseError: An expression, or a setting of its case, is not valid.
     """
     _look_at(resolution, derivatives)
-    if isinstance(function, str):
+    if isinstance(function, (str, Mapping)):
         settings = {"resolution": resolution, "subgradient": subgradient or None, **case}
         results = check_expression(function, inputs, derivatives or {}, name or "check", settings)
         return Report(tuple(results))

@@ -335,8 +335,45 @@ def test_an_expression_is_proven():
 
 
 def test_an_expression_that_is_none_is_told_in_one_message():
-    with pytest.raises(InvalidCaseError, match="y"):
+    with pytest.raises(InvalidCaseError) as caught:
         gradcheck.check("sin(x) + y", {"x": 0.3}, derivatives={"x": "cos(x)"})
+    message, line, carets = str(caught.value).splitlines()
+    assert message == "`y` is not known: known are x"
+    assert line.endswith('"sin(x) + y",')
+    assert line[carets.index("^") :].startswith('y"')
+
+
+def test_steps_are_checked_link_by_link():
+    steps = {"y": "x**2", "z": "sin(y)"}
+    right = {"dz/dy": "cos(y)", "dz/dx": "dz/dy*2*x"}
+    report = gradcheck.check(steps, {"x": 3.0}, derivatives=right, dtypes=[torch.float32])
+    assert [(r.quantity, r.verdict) for r in report.results] == [
+        ("dz/dy", "pass"),
+        ("dz/dx", "pass"),
+    ]
+    assert {r.dtype for r in report.results} == {"float32"}
+    wrong = gradcheck.check(steps, {"x": 3.0}, derivatives={**right, "dz/dx": "dz/dy*2"})
+    assert [r.verdict for r in wrong.results] == ["pass", "fail"]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "derivative", "message"),
+    [
+        ({"x": 1j}, "cos(x)", r"`inputs\.x` holds 1j"),
+        ({"x": [0.0, object()]}, "cos(x)", r"`inputs\.x` holds <object"),
+        ({"x": 1.0}, torch.cos, r"`derivatives\.x` holds .* a formula is a text"),
+    ],
+)
+def test_what_no_case_can_hold_is_refused(inputs, derivative, message):
+    with pytest.raises(UsageError, match=message):
+        gradcheck.check("sin(x)", inputs, derivatives={"x": derivative})
+
+
+def test_a_tensor_without_values_is_refused():
+    with pytest.raises(
+        UsageError, match=r"`input` is on the meta device|`args\[0\]` is on the meta"
+    ):
+        gradcheck.check(torch.sin, torch.zeros(3, device="meta"))
 
 
 def test_the_report_of_a_failure_raises_and_can_be_read():

@@ -14,7 +14,8 @@ class Problem:
 
     Lines and columns count from 1, columns in characters. `source` is the line as it stands in the
     file, and `length` is how many of its characters are meant. `case` is the entry of `cases:` that
-    it stands in; empty for a problem of the file as a whole.
+    it stands in; empty for a problem of the file as a whole. Without a `file` the text is nobody's,
+    and its line has no number.
     """
 
     file: str
@@ -26,7 +27,8 @@ class Problem:
     case: str = ""
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.message}"
+        place = f"{self.file}:{self.line}:{self.column}: " if self.file else ""
+        return place + self.message
 
     def with_caret(self) -> str:
         """The message, the line below it, and carets under what is meant."""
@@ -37,7 +39,8 @@ class Problem:
         gap = " " * _width(self.source[:start])
         carets = "^" * max(1, _width(self.source[start:end]))
         shown = "".join(map(_visible, self.source)).rstrip()
-        return f"{self}\n{self.line:5} | {shown}\n      | {gap}{carets}"
+        number = self.line if self.file else ""
+        return f"{self}\n{number:5} | {shown}\n      | {gap}{carets}"
 
 
 @dataclass(slots=True)
