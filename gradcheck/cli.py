@@ -231,7 +231,7 @@ def _describe(names: Sequence[str]) -> None:
     """Each word's usage and the derivative that it states."""
     from gradcheck.language.spelling import suggestion
     from gradcheck.language.vocabulary import WORDS
-    from gradcheck.rigorous.moves import MOVES
+    from gradcheck.rigorous.moves import MOVES, SUMS
     from gradcheck.rigorous.products import PRODUCTS
 
     for name in names:
@@ -243,6 +243,8 @@ def _describe(names: Sequence[str]) -> None:
         click.echo(f"  in torch: {word.torch}")
         if name in MOVES:
             click.echo("  moves entries, and so tangents, and cotangents back")
+        if name in SUMS:
+            click.echo("  sums entries that it moves, and so tangents; moves cotangents back")
         if name in PRODUCTS:
             click.echo("  is made of other words, which state their derivatives")
         for argument, statement in word.derivatives.items():

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
 from gradcheck import budget
+from gradcheck.blocks import Blocks, pair
 
 Number = int | float
 Operand = Tensor | Number
@@ -108,6 +109,11 @@ def expand(input: Tensor, *size: Size) -> Tensor:
     return expanded
 
 
+def kron(input: Tensor, other: Tensor) -> Tensor:
+    # torch's own asks for a view that transposed values do not have.
+    return torch.kron(input.contiguous(), other.contiguous())
+
+
 def gather(input: Tensor, index: Tensor, dim: int) -> Tensor:
     return pick(lambda source, at: torch.gather(source, dim, at), input, as_index(index))
 
@@ -125,6 +131,32 @@ def pick(picking: Callable[[Tensor, Any], Tensor], source: Tensor, at: Any) -> T
         stand_in = torch.zeros((), dtype=torch.uint8).expand(source.shape)
         picking(stand_in, tree_map_only(Tensor, Tensor.cpu, at))
     return picking(source, at)
+
+
+def unfold(
+    input: Tensor,
+    kernel_size: Size,
+    dilation: Size = 1,
+    padding: Size = 0,
+    stride: Size = 1,
+) -> Tensor:
+    blocks = Blocks.of(kernel_size, dilation, padding, stride)
+    budget.check(blocks.columns(input.shape))
+    return torch.nn.functional.unfold(input, *blocks)
+
+
+def fold(
+    input: Tensor,
+    output_size: Size,
+    kernel_size: Size,
+    dilation: Size = 1,
+    padding: Size = 0,
+    stride: Size = 1,
+) -> Tensor:
+    size = pair("output_size", output_size)
+    blocks = Blocks.of(kernel_size, dilation, padding, stride)
+    budget.check(blocks.images(input.shape, size))
+    return torch.nn.functional.fold(input, size, *blocks)
 
 
 def one_hot(input: Tensor, num_classes: int, *, dtype: torch.dtype, device: torch.device) -> Tensor:

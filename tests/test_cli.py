@@ -451,12 +451,13 @@ def test_a_full_disk_is_said_without_a_traceback(write, monkeypatch, capsys):
 
 
 def test_words_shows_what_a_word_states_of_its_derivative():
-    _, code, output = gradcheck("words", "tanh", "softmax", "matmul", "flip")
+    _, code, output = gradcheck("words", "tanh", "softmax", "matmul", "flip", "fold")
     assert not code
     assert "  derivative by input: 1 - out**2\n" in output
     assert "  cotangent of input: out*(cotangent - sum(cotangent*out, dim, keepdim=True))" in output
     assert "  is made of other words, which state their derivatives\n" in output
     assert "  moves entries, and so tangents, and cotangents back\n" in output
+    assert "  sums entries that it moves, and so tangents; moves cotangents back\n" in output
 
 
 def test_an_unknown_word_is_a_usage_error_with_a_suggestion():

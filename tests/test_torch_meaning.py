@@ -182,6 +182,13 @@ SEVERAL = "this has several results: choose one, as in slogdet(x)[0]"
 WHOLE = "an index is made of whole numbers"
 FIT = "The size of tensor a (3) must match the size of tensor b (2) at non-singleton dimension 1"
 SIZE = "`size` is a whole number or a list of them"
+PAIR = "is a whole number from {} to 16,777,216, or two of them"
+IMAGES = "images are (N, C, H, W), or one of them, not [2, 3]"
+COLUMNS = "columns are (N, C*kernel, blocks), or those of one image, not []"
+DIVISIBLE = (
+    "Expected size of input's dimension 1 to be divisible by the product of kernel_size, "
+    "but got input.size(1)=2 and kernel_size=(3, 1)"
+)
 
 
 @pytest.mark.parametrize(
@@ -232,6 +239,17 @@ SIZE = "`size` is a whole number or a list of them"
         ("zeros([[2]])", SIZE, 0, 12),
         ("zeros(10**30)", SIZE, 0, 13),
         ("expand(s, [2], 3)", SIZE, 0, 17),
+        ("unfold([[a]], 0)", f"`kernel_size` {PAIR.format(1)}", 0, 16),
+        ("unfold([[a]], [1, 1, 1])", f"`kernel_size` {PAIR.format(1)}", 0, 24),
+        ("unfold([[a]], [[1], 2])", f"`kernel_size` {PAIR.format(1)}", 0, 23),
+        ("unfold([[a]], 1, stride=0)", f"`stride` {PAIR.format(1)}", 0, 26),
+        ("unfold([[a]], 1, padding=-1)", f"`padding` {PAIR.format(0)}", 0, 28),
+        ("unfold([[a]], 1, 2**62)", f"`dilation` {PAIR.format(1)}", 0, 23),
+        ("unfold([[a]], 0.5)", "`kernel_size` is a whole number or a list of them", 0, 18),
+        ("unfold(a, 1)", IMAGES, 0, 12),
+        ("fold(s, 1, 1)", COLUMNS, 0, 13),
+        ("fold(a, 0, 1)", f"`output_size` {PAIR.format(1)}", 0, 13),
+        ("fold([a], [5, 1], [3, 1])", DIVISIBLE, 0, 25),
         ("[a, a].T", ".T is for matrices, this has 3 dimensions: use .mT", 0, 8),
         ("b.mT", ".mT is for matrices, this has 1 dimensions", 0, 4),
         ("gelu(a, approximate='x')", "approximate argument must be either none or tanh", 0, 24),
@@ -302,6 +320,11 @@ LARGE = {
     "u[at]": "[4096, 4096, 4096]",
     "u[:, at]": "[4096, 4096, 4096]",
     "index_select(u, 0, flat)": "[16777216, 4096]",
+    "unfold([[[[s]]]], 1, padding=10**4)": "[1, 1, 400040001]",
+    "unfold([[[[s]]]], 10**4, padding=10**4)": "[1, 100000000, 100040004]",
+    "unfold(u[None, None], 2)": "[1, 4, 16769025]",
+    "fold([[[s]]], 10**5, 1, stride=10**5)": "[1, 1, 100000, 100000]",
+    "fold(v[:, None, None], [1, 100], 1, stride=100)": "[1000000, 1, 1, 100]",
 }
 TOO_LARGE = r"a tensor of shape {} has [\d,]+ elements, more than 16,777,216"
 
@@ -368,7 +391,8 @@ def test_a_dry_run_ignores_other_modes():
 @pytest.mark.parametrize(
     "text",
     ["sum(x*x)", "x[0] + x[n - 1]", "x[[0, 2]]", "[x, 2*x]", "eye(3) @ x", "where(x > 0, x, 0)",
-     "outer(x, x)", "clamp(x, 0, x)", "zeros(3) + x", "detach(x)*x", "one_hot([0, 2], 3) @ x"],
+     "outer(x, x)", "clamp(x, 0, x)", "zeros(3) + x", "detach(x)*x", "one_hot([0, 2], 3) @ x",
+     "unfold(x[None, None], [1, 2])", "fold([x, 2*x], [1, 4], [1, 2])"],
 )  # fmt: skip
 @pytest.mark.parametrize("elements", [budget.ELEMENT_BUDGET, 10])
 def test_a_formula_can_be_mapped_over_many_points(text, elements, monkeypatch):

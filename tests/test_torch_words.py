@@ -6,7 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 import torch
-from word_examples import CANCELLING, CASES, EXAMPLES, UNARY, VALUES, inside
+from word_examples import CANCELLING, CASES, EXAMPLES, UNARY, VALUES, folded, inside, unfolded
 
 from gradcheck.language.parser import parse
 from gradcheck.language.tree import Call, walk
@@ -129,6 +129,24 @@ def test_a_word_is_what_its_definition_says(text, expected, dtype):
     assert found.shape == expected.shape
     tolerance = 64 * torch.finfo(dtype).eps
     np.testing.assert_allclose(found.double(), expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_blocks_of_any_size_step_and_padding_are_those_of_a_loop(seed):
+    random = np.random.RandomState(seed)
+    kernel, dilation, stride = random.randint(1, 4, (3, 2)).tolist()
+    padding = random.randint(0, 3, 2).tolist()
+    size = (np.multiply(dilation, np.subtract(kernel, 1)) + random.randint(1, 4, 2)).tolist()
+    images = random.uniform(-1, 1, (2, 3, *size))
+    columns = unfolded(images, kernel, dilation, padding, stride)
+    weights = random.uniform(-1, 1, columns.shape)
+    scope = {"x": torch.from_numpy(images), "y": torch.from_numpy(weights)}
+    settings = f"{kernel}, {dilation}, {padding}, {stride}"
+    np.testing.assert_array_equal(evaluate(f"unfold(x, {settings})", scope=scope), columns)
+    found = evaluate(f"fold(y, {size}, {settings})", scope=scope)
+    expected = folded(weights, size, kernel, dilation, padding, stride)
+    np.testing.assert_allclose(found, expected, rtol=1e-14, atol=1e-14)
+    np.testing.assert_allclose((found.numpy() * images).sum(), (weights * columns).sum())
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)

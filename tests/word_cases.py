@@ -52,6 +52,11 @@ WRITTEN = {
     "flip": ("sum(flip(v, 0)*w)", {"v": "flip(w, 0)", "w": "flip(v, 0)"}),
     "roll": ("sum(roll(v, 1)*w)", {"v": "roll(w, -1)", "w": "roll(v, 1)"}),
     "gather": ("sum(gather(M, 1, [[2], [0]]))", {"M": "one_hot([2, 0], 3)"}),
+    "unfold": ("sum(unfold(M[None, None], 2)**2)", {"M": "2*M*[[1, 2, 1], [1, 2, 1]]"}),
+    "fold": (
+        "sum(fold(M[None], [1, 4], [1, 2])**2)",
+        {"M": "2*unfold(fold(M[None], [1, 4], [1, 2]), [1, 2])[0]"},
+    ),
     "index_select": ("sum(index_select(M, 1, [1])**2)", {"M": "2*M*[[0, 1, 0]]"}),
 }  # fmt: skip
 INPUTS = {

@@ -1,5 +1,6 @@
 """Every word of the vocabulary at some points, with what it is there by numpy, mpmath and loops."""
 
+import itertools
 import math
 
 import mpmath
@@ -121,6 +122,36 @@ def softmax(x):
 def leibniz_determinant(a):
     (b, c, d), (e, f, g), (h, i, j) = a
     return b * (f * j - g * i) - c * (e * j - g * h) + d * (e * i - f * h)
+
+
+def block_entries(shape, kernel, dilation, stride):
+    """Row, block, channel, y and x of each entry of each block of images of this shape."""
+    starts = [
+        range(0, n - d * (k - 1), step)
+        for n, k, d, step in zip(shape[2:], kernel, dilation, stride, strict=True)
+    ]
+    rows = enumerate(itertools.product(range(shape[1]), range(kernel[0]), range(kernel[1])))
+    blocks = enumerate(itertools.product(*starts))
+    for (row, (channel, i, j)), (block, (y, x)) in itertools.product(rows, blocks):
+        yield row, block, channel, y + dilation[0] * i, x + dilation[1] * j
+
+
+def unfolded(images, kernel, dilation=(1, 1), padding=(0, 0), stride=(1, 1)):
+    padded = np.pad(images, [(0, 0), (0, 0), *((p, p) for p in padding)])
+    entries = list(block_entries(padded.shape, kernel, dilation, stride))
+    columns = np.zeros((len(images), 1 + entries[-1][0], 1 + entries[-1][1]))
+    for row, block, *at in entries:
+        columns[:, row, block] = padded[:, *at]
+    return columns
+
+
+def folded(columns, size, kernel, dilation=(1, 1), padding=(0, 0), stride=(1, 1)):
+    (height, width), (above, left) = size, padding
+    shape = len(columns), columns.shape[1] // math.prod(kernel)
+    padded = np.zeros((*shape, height + 2 * above, width + 2 * left))
+    for row, block, *at in block_entries(padded.shape, kernel, dilation, stride):
+        padded[:, *at] += columns[:, row, block]
+    return padded[:, :, above : above + height, left : left + width]
 
 
 EXAMPLES = {
@@ -287,6 +318,32 @@ EXAMPLES = {
         ("gather(v, 0, k)", [V[2], V[0]]),
     ],
     "index_select": [("index_select(x, 1, k)", X[:, [2, 0]]), ("index_select(v, 0, 1)", [V[1]])],
+    "unfold": [
+        ("unfold(x[None, None], 2)", unfolded(X[None, None], (2, 2))),
+        (
+            "unfold(c[None], [1, 2], padding=[0, 1], stride=2)",
+            unfolded(C[None], (1, 2), padding=(0, 1), stride=(2, 2)),
+        ),
+        (
+            "unfold(c[:, :, None], [1, 2], 2, [2, 1])",
+            unfolded(C[:, :, None], (1, 2), (2, 2), (2, 1)),
+        ),
+        ("unfold(x[None], kernel_size=[2, 3])", X.reshape(6, 1)),
+        ("unfold([[[[5]]]], 1)", [[[5]]]),
+        (
+            "unfold([[[[5]]]], 2, padding=1)",
+            [[[0, 0, 0, 5], [0, 0, 5, 0], [0, 5, 0, 0], [5, 0, 0, 0]]],
+        ),
+        ("unfold(x[:0, None, None], 1)", np.zeros((0, 1, 3))),
+    ],
+    "fold": [
+        ("fold(x[None], [4, 1], [2, 1])", folded(X[None], (4, 1), (2, 1))),
+        ("fold(c, [1, 5], 1, stride=2)", folded(C, (1, 5), (1, 1), stride=(2, 2))),
+        ("fold(m, [1, 3], [1, 3], 2, [0, 2])", folded(M[None], (1, 3), (1, 3), (1, 2), (0, 2))[0]),
+        ("fold(c, output_size=[1, 3], kernel_size=1)", C[:, :, None]),
+        ("fold([[[5]]], 1, 1)", [[[[5]]]]),
+        ("fold(x[:0, :, None], [3, 1], [3, 1])", np.zeros((0, 1, 3, 1))),
+    ],
     "one_hot": [
         ("one_hot(k, 3)", [[0, 0, 1], [1, 0, 0]]),
         ("one_hot([[1]], num_classes=2)", [[[0, 1]]]),

@@ -329,7 +329,7 @@ LINEAR_ALGEBRA: Final = (
     Word("matmul", "input, other", "x @ y", "torch.matmul"),
     Word("dot", "input, tensor", "inner product of two vectors", "torch.dot"),
     Word("outer", "input, vec2", "outer product of two vectors", "torch.outer"),
-    Word("kron", "input, other", "Kronecker product", "torch.kron"),
+    Word("kron", "input, other", "Kronecker product", "gradcheck.torch_words.kron"),
     Word(
         "einsum",
         "equation:text, *operands",
@@ -409,6 +409,18 @@ SHAPES: Final = (
         f"{_OURS}.index_select",
     ),
     Word(
+        "unfold",
+        "input, kernel_size:ints, dilation:ints?, padding:ints?, stride:ints?",
+        "sliding blocks of (N, C, H, W) as columns (N, C*kernel, blocks)",
+        f"{_OURS}.unfold",
+    ),
+    Word(
+        "fold",
+        "input, output_size:ints, kernel_size:ints, dilation:ints?, padding:ints?, stride:ints?",
+        "columns as blocks of (N, C, *output_size), summed where they overlap",
+        f"{_OURS}.fold",
+    ),
+    Word(
         "one_hot",
         "input:raw, num_classes:int",
         "1 at the class, 0 elsewhere",
@@ -471,6 +483,8 @@ SYNONYMS: Final = {
     "mm": "x @ y",
     "bmm": "x @ y",
     "view": "reshape",
+    "im2col": "unfold",
+    "col2im": "fold",
     "swish": "silu",
     "expit": "sigmoid",
     "pinv": "inv",

@@ -42,7 +42,7 @@ class Word:
     of a pointwise word its partial derivative, an expression in the arguments and in the result
     `out`; of any other word the argument's `cotangent`, given that of the result, where reductions
     keep their dimensions and `count` is the number of entries taken together. Words without one
-    move entries, or are sums of products.
+    move entries, also to sum them, or are sums of products.
     """
 
     name: str

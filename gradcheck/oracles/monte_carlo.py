@@ -27,8 +27,8 @@ ROWS: Final = 2**9
 _NAMES: Final = (
     "abs alias amax amin arange argmax argmin bernoulli cat clamp clamp_max clamp_min clone "
     "constant_pad_nd copy copy_ detach diag_embed diagonal_backward empty empty_like "
-    "empty_strided expand eye fill fill_ flip floor floor_divide full full_like gather index "
-    "index_put index_select lift_fresh masked_fill max maximum median min minimum mode "
+    "empty_strided expand eye fill fill_ flip floor floor_divide full full_like gather im2col "
+    "index index_put index_select lift_fresh masked_fill max maximum median min minimum mode "
     "nanmedian neg new_empty new_empty_strided new_full new_ones new_zeros ones ones_like "
     "positive relu repeat roll round scalar_tensor scatter select_backward select_scatter sgn "
     "sign slice_backward sort stack threshold_backward topk tril triu kthvalue where zero_ "

@@ -20,7 +20,7 @@ from gradcheck.rigorous.arguments import SETTINGS, index_of, raw
 from gradcheck.rigorous.creation import CREATION
 from gradcheck.rigorous.elements import ONE, ZERO, Elements, as_array, as_value, boxed
 from gradcheck.rigorous.matrices import MATRICES
-from gradcheck.rigorous.moves import MOVES, Positions, positions_of
+from gradcheck.rigorous.moves import MOVES, SUMS, Positions, positions_of
 from gradcheck.rigorous.numbers import (
     Constant,
     Omitted,
@@ -185,7 +185,9 @@ class BallMeaning:
                 else self._line(word, values[0])
             )
         if name in MOVES:
-            return self._moved(name, values, settings)
+            return self._moved(MOVES[name], values, settings)
+        if name in SUMS:
+            return self._named("sum", self._moved(SUMS[name], values, settings), dim=-1)
         if name in MATRICES:
             return self._of_matrices(word, *values)
         if name in PRODUCTS:
@@ -216,12 +218,14 @@ class BallMeaning:
         left = [n for d, n in enumerate(whole.shape) if d not in dims]
         return self._named("reshape", kept, shape=left)
 
-    def _moved(self, name: str, values: Sequence[Any], settings: Mapping[str, Any]) -> Any:
+    def _moved(
+        self, word: Callable[..., Positions], values: Sequence[Any], settings: Mapping[str, Any]
+    ) -> Any:
         """A word that moves entries, by its sending their positions through it."""
         first = values[0]
         if isinstance(first, list):
-            return self.move(first, MOVES[name](positions_of(first), **settings))
-        return self.move([first], MOVES[name](positions_of([first])[0], *values[1:], **settings))
+            return self.move(first, word(positions_of(first), **settings))
+        return self.move([first], word(positions_of([first])[0], *values[1:], **settings))
 
     def _of_matrices(self, word: Word, a: Any, *right: Any) -> Any:
         """`solve` takes a vector, or a stack of them, too."""

@@ -14,6 +14,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from gradcheck.blocks import Blocks, pair
+from gradcheck.rigorous.numbers import MOST_ENTRIES, OverBudgetError
+
 Positions = NDArray[np.intp]
 
 NOTHING: Final = -1
@@ -90,6 +93,55 @@ def _triangle(kept: Callable[..., Any]) -> Callable[..., Positions]:
     return triangle
 
 
+def _unfold(x: Positions, **settings: Any) -> Positions:
+    """(…, C, H, W) → (…, C·kernel, blocks)."""
+    blocks, sizes = Blocks.of(**settings), x.shape[-2:]
+    columns = _affordable(blocks.columns(x.shape))
+    along = zip(sizes, blocks.counts(sizes), *blocks, strict=True)
+    rows, places = (_along(*each) for each in along)
+    framed = np.pad(x, [(0, 0)] * (x.ndim - 2) + [(0, 1)] * 2, constant_values=NOTHING)
+    return framed[..., rows[:, None, :, None], places[None, :, None, :]].reshape(columns)
+
+
+def _along(
+    size: int, count: int, kernel: int, dilation: int, padding: int, stride: int
+) -> Positions:
+    """Where the entries of blocks lie along one dimension, (kernel, count): `size` if outside."""
+    at = np.arange(kernel)[:, None] * dilation + np.arange(count) * stride - padding
+    return np.where((at >= 0) & (at < size), at, size)
+
+
+def _fold(x: Positions, output_size: Any, **settings: Any) -> Positions:
+    """(…, C·kernel, blocks) → (…, C, *output_size, terms)."""
+    shape = Blocks.of(**settings).images(x.shape, pair("output_size", output_size))
+    count = math.prod(_affordable(shape))
+    targets = _unfold(np.arange(count).reshape(shape), **settings)
+    terms = _collected(x.reshape(-1), targets.reshape(-1), count)
+    return terms.reshape(*shape, terms.shape[-1])
+
+
+def _collected(x: Positions, targets: Positions, count: int) -> Positions:
+    """The entries of `x` (n,) that go to each of `count` targets, (count, most of one target).
+
+    `targets` (n,) says where each goes, `NOTHING` if nowhere; where a target has fewer, so it says.
+    """
+    order = np.argsort(targets, kind="stable")
+    order = order[targets[order] != NOTHING]
+    ordered = targets[order]
+    rank = np.arange(len(ordered)) - np.searchsorted(ordered, ordered)
+    terms = np.full(_affordable([count, int(rank.max(initial=0)) + 1]), NOTHING)
+    terms[ordered, rank] = x[order]
+    return terms
+
+
+def _affordable(shape: list[int]) -> list[int]:
+    """The shape, where it has not too many entries; an empty one has those of its other sizes."""
+    entries = math.prod(max(size, 1) for size in shape)
+    if entries > MOST_ENTRIES:
+        raise OverBudgetError(f"{entries:,} entries are more than ball arithmetic takes")
+    return shape
+
+
 MOVES: Final[Mapping[str, Callable[..., Positions]]] = {
     "T": lambda x: x.T,
     "mT": lambda x: np.swapaxes(x, -1, -2),
@@ -109,7 +161,11 @@ MOVES: Final[Mapping[str, Callable[..., Positions]]] = {
     "diag": _diag,
     "tril": _triangle(np.tril),
     "triu": _triangle(np.triu),
+    "unfold": _unfold,
 }
+
+SUMS: Final[Mapping[str, Callable[..., Positions]]] = {"fold": _fold}
+"""Words that sum the entries which they move, along the last dimension of these positions."""
 
 
 def positions_of(values: Sequence[Any]) -> list[Positions]:

@@ -39,6 +39,17 @@ def test_moving_and_picking_is_exact():
         assert torch.equal(torch.maximum(x, -x), torch.tensor([0.1, 0.3, 0.7]))
         assert torch.equal(torch.stack([x, x])[1].flip(0), torch.tensor([0.7, -0.3, 0.1]))
         assert torch.equal(torch.where(x > 0, x, 0), torch.tensor([0.1, 0, 0.7]))
+        columns = torch.nn.functional.unfold(x[None, None], (1, 2))
+        assert torch.equal(columns, torch.tensor([[0.1, -0.3], [-0.3, 0.7]]))
+
+
+def test_blocks_that_are_summed_are_moved():
+    columns = torch.tensor([[0.1, -0.3], [-0.3, 0.7]])
+    folded = torch.nn.functional.fold(columns, (1, 3), (1, 2))
+    with MonteCarlo(Noise(2.0**-10, 1)):
+        moved = torch.nn.functional.fold(columns, (1, 3), (1, 2))
+    assert (moved != folded).all()
+    assert torch.allclose(moved, folded, rtol=2.0**-7)
 
 
 def test_arithmetic_on_whole_numbers_is_exact():

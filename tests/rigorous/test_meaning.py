@@ -1,6 +1,7 @@
 """Every word in ball arithmetic, held against torch's meaning, mpmath and numpy."""
 
 import math
+import tracemalloc
 
 import mpmath
 import numpy as np
@@ -170,6 +171,44 @@ def test_values_are_taken_exactly_as_a_dtype_holds_them():
     assert exactly(torch.tensor([True, False])).dtype == bool
     assert exactly(torch.zeros(0, 2)).shape == (0, 2)
     assert not exactly(torch.tensor(math.nan)).is_finite()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_blocks_of_any_size_step_and_padding_are_those_of_torch(seed):
+    random = np.random.RandomState(seed)
+    kernel, dilation, stride = random.randint(1, 4, (3, 2)).tolist()
+    padding = random.randint(0, 3, 2).tolist()
+    size = (np.multiply(dilation, np.subtract(kernel, 1)) + random.randint(1, 4, 2)).tolist()
+    settings = f"{kernel}, {dilation}, {padding}, {stride}"
+    x = torch.from_numpy(random.uniform(-1, 1, (random.randint(1, 3), 2, *size)))
+    columns = torch.nn.functional.unfold(x, kernel, dilation, padding, stride)
+    y = torch.from_numpy(random.uniform(-1, 1, columns.shape))
+    scope = {"x": exactly(x), "y": exactly(y)}
+    np.testing.assert_array_equal(floats(evaluate(f"unfold(x, {settings})", scope)), columns)
+    images = torch.nn.functional.fold(y, size, kernel, dilation, padding, stride)
+    found = floats(evaluate(f"fold(y, {size}, {settings})", scope))
+    np.testing.assert_allclose(found, images, rtol=1e-13, atol=1e-15)
+
+
+LONG = "fold(y, [1, 99900], [1, 500], 100)"  # every hundredth entry is a sum of up to 500
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["unfold(x, 1, padding=2**10)", "unfold(x, 2**24, padding=2**24)", LONG,
+     "fold(x[0], 2**12, 1, 1, 0, 2**12)", "unfold(none, 2**20, padding=2**20)",
+     "fold(none[:, 0], 2**20, 1, stride=2**20)"],
+)  # fmt: skip
+def test_blocks_of_too_many_entries_are_refused_before_they_are_made(text):
+    wide = np.full((1, 500, 500), arb(1))
+    scope = {"x": np.full((1, 1, 1, 1), arb(1)), "none": np.empty((0, 1, 1, 1)), "y": wide}
+    tracemalloc.start()
+    with precision(53), pytest.raises(EvaluationError) as error:
+        parse(text).evaluate(scope, BallMeaning())
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert isinstance(error.value.__cause__, OverBudgetError)
+    assert peak < 2**25
 
 
 def test_too_many_operations_are_refused_before_they_are_made():
