@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from gradcheck.errors import ShapeError
 from gradcheck.functions import Environment, Function, Recurrence, State, Step, trajectory
+from gradcheck.jacobians import Shape, as_jacobian
 from gradcheck.language.expression import Expression, Meaning
 from gradcheck.language.leibniz import Link
 from gradcheck.language.vocabulary import WORDS
-
-Shape = tuple[int, ...]
+from gradcheck.lines import PassFormula
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,7 +19,8 @@ class Formula:
     """A derivative written as one expression; `links` are the other claims' formulas it uses."""
 
     expression: Expression
-    links: Mapping[str, Written] = field(default_factory=dict)
+    links: Mapping[str, Linked] = field(default_factory=dict)
+    is_stepwise: ClassVar = False
 
     @property
     def text(self) -> str:
@@ -35,6 +34,16 @@ class Formula:
     def reads(self) -> frozenset[str]:
         """The values of the function that it takes, by itself and through its links."""
         return _reads(self.expression.names, self.links)
+
+    @property
+    def key(self) -> object:
+        """What it is known by that others take."""
+        return self
+
+    @property
+    def uses(self) -> Mapping[str, object]:
+        """The keys of the hand-written derivatives that it takes, by name."""
+        return _uses(self.links)
 
     @property
     def is_pointwise(self) -> bool:
@@ -71,8 +80,9 @@ class RecurrentFormula:
     recurrence: Recurrence
     name: str
     derivatives: Mapping[str, Link]
-    links: Mapping[str, Written] = field(default_factory=dict)
+    links: Mapping[str, Linked] = field(default_factory=dict)
     is_pointwise: ClassVar = False
+    is_stepwise: ClassVar = True
 
     @property
     def _state(self) -> State:
@@ -89,6 +99,14 @@ class RecurrentFormula:
     @property
     def reads(self) -> frozenset[str]:
         return _reads(self.recurrence.reads, self.links)
+
+    @property
+    def key(self) -> object:
+        return self
+
+    @property
+    def uses(self) -> Mapping[str, object]:
+        return _uses(self.links)
 
     def evaluate(self, scope: Environment, meaning: Meaning) -> Any:
         """The value after the last step, which is what the link means to other formulas."""
@@ -117,11 +135,12 @@ class RecurrentFormula:
         link = self.derivatives.get(name)
         if link is None or meaning.shape(start) is not None:
             return start
-        output, input = (meaning.shape(values[name]) or () for name in link)
+        output, input = (meaning.shape(values[name]) or () for name in link[:2])
         return as_jacobian(start, output, input, meaning)
 
 
-Written = Formula | RecurrentFormula
+Linked = Formula | RecurrentFormula
+Written = Linked | PassFormula
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,7 +148,8 @@ class Claim:
     """The derivative of `output` by `input`, with each way it was written down.
 
     `quantity` is the reader's name of it. `steps` lead from input to output, `formula_steps` to
-    all that the formulas read. A claim without formulas is there for its published value.
+    all that the formulas read; neither computes what is `held`. A claim without formulas is there
+    for its published value.
     """
 
     quantity: str
@@ -139,6 +159,12 @@ class Claim:
     steps: tuple[Step | Recurrence, ...]
     formula_steps: tuple[Step | Recurrence, ...]
     line: int
+    held: tuple[str, ...] = ()
+
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """The values that it is the derivative of, and by, and those that are held."""
+        return self.output, self.input, *self.held
 
     @property
     def is_stepwise(self) -> bool:
@@ -148,120 +174,34 @@ class Claim:
     @classmethod
     def of(cls, function: Function, link: Link, formulas: tuple[Written, ...], line: int) -> Claim:
         """The claim that `formulas` are the derivative that `link` names, in a function."""
-        recurrent = any(isinstance(formula, RecurrentFormula) for formula in formulas)
+        recurrent = any(formula.is_stepwise for formula in formulas)
         output = trajectory(link.output) if recurrent else link.output
         reads = {name for formula in formulas for name in formula.reads}
         return cls(
-            str(Link(output, link.input)),
+            str(Link(output, link.input, link.held)),
             output,
             link.input,
             formulas,
-            function.between(link.input, {output}),
-            function.between(link.input, reads),
+            function.between(link.input, {output}, link.held),
+            function.between(link.input, reads, link.held),
             line,
+            link.held,
         )
 
 
-def as_jacobian(
-    value: Any,
-    output: Shape,
-    input: Shape,
-    meaning: Meaning,
-) -> Any:
-    """A hand-written value in the shape `output + input`; its own shape says what it is.
-
-    A value has the shape of the Jacobian itself; the input's, where the output has one element (a
-    gradient); the output's, where the input has one; or that of both, where they have the same
-    shape (elementwise: the diagonal). A plain number fills a gradient, or is the diagonal. Nothing
-    else broadcasts, since that would hide a forgotten sum.
-
-    Raises:
-        ShapeError: The value is none of these.
-    """
-    jacobian = [*output, *input]
-    single = math.prod(output) == 1 or math.prod(input) == 1
-    if isinstance(value, tuple):
-        raise ShapeError(f"{len(value)} results, {_wanted(output, input)}")
-    if isinstance(value, list):
-        value = meaning.tensor(value)
-    shape = meaning.shape(value)
-    if shape is None:
-        if single or value == 0:
-            return _times(value, meaning.call(WORDS["ones"], [jacobian], {}), meaning)
-        if output == input:
-            identity = meaning.call(WORDS["eye"], [], {"n": math.prod(output)})
-            return _times(value, _reshape(identity, jacobian, meaning), meaning)
-        raise ShapeError(f"a number, {_wanted(output, input)}")
-    if shape == (*output, *input):
-        return value
-    if single and shape in _one_element_shapes(output, input):
-        return _reshape(value, jacobian, meaning)
-    if shape == output == input:
-        diagonal = meaning.call(WORDS["diag"], [_reshape(value, [-1], meaning)], {})
-        return _reshape(diagonal, jacobian, meaning)
-    raise ShapeError(f"shape {list(shape)}, {_wanted(output, input)}")
-
-
-def contracted(value: Any, output: Shape, input: Shape, cotangent: Any, direction: Any) -> Any:
-    """u · J d of the Jacobian that a hand-written value is (see `as_jacobian`), not forming it.
-
-    `value` is a tensor or a number; u (m,) and d (n,) are flat.
-
-    Raises:
-        ShapeError: The value is no derivative's.
-    """
-    shape = tuple(getattr(value, "shape", ())) if hasattr(value, "shape") else None
-    single = math.prod(output) == 1 or math.prod(input) == 1
-    if shape is None and (single or value == 0):
-        return cotangent.sum() * (direction * value).sum()
-    if shape is None and output == input:
-        return cotangent @ (direction * value)
-    if shape == (*output, *input):
-        return cotangent @ (value.reshape(len(cotangent), len(direction)) @ direction)
-    if single and shape in _one_element_shapes(output, input):
-        flat = value.reshape(-1)
-        at_output = flat @ direction if math.prod(output) == 1 else flat * direction
-        return (cotangent * at_output).sum()
-    if shape is not None and shape == output == input:
-        return cotangent @ (value.reshape(-1) * direction)
-    found = "a number" if shape is None else f"shape {list(shape)}"
-    raise ShapeError(f"{found}, {_wanted(output, input)}")
-
-
-def _one_element_shapes(output: Shape, input: Shape) -> list[tuple[int, ...]]:
-    shapes = []
-    if math.prod(output) == 1:
-        shapes.append(input)
-    if math.prod(input) == 1:
-        shapes.append(output)
-    return shapes
-
-
-def _wanted(output: Shape, input: Shape) -> str:
-    if math.prod(output) == 1:
-        return f"but the gradient has the input's shape {list(input)}"
-    wanted = f"but the Jacobian has shape {[*output, *input]}"
-    if output == input:
-        wanted += f" and an elementwise derivative {list(output)}"
-    elif math.prod(input) == 1:
-        wanted += f" or, by one number, {list(output)}"
-    return wanted
-
-
-def _reshape(value: Any, shape: list[int], meaning: Meaning) -> Any:
-    return meaning.call(WORDS["reshape"], [value], {"shape": shape})
-
-
-def _times(number: Any, value: Any, meaning: Meaning) -> Any:
-    return meaning.call(WORDS["mul"], [value, number], {})
-
-
-def _reads(names: Iterable[str], links: Mapping[str, Written]) -> frozenset[str]:
+def _reads(names: Iterable[str], links: Mapping[str, Linked]) -> frozenset[str]:
     through = {name for formula in links.values() for name in formula.reads}
     return frozenset(names) - frozenset(links) | through
 
 
-def _add_links(links: Mapping[str, Written], scope: Environment, meaning: Meaning) -> None:
+def _uses(links: Mapping[str, Linked]) -> dict[str, object]:
+    found: dict[str, object] = dict(links)
+    for formula in links.values():
+        found |= formula.uses
+    return found
+
+
+def _add_links(links: Mapping[str, Linked], scope: Environment, meaning: Meaning) -> None:
     for name, formula in links.items():
         if name not in scope:
             scope[name] = formula.evaluate(scope, meaning)

@@ -9,6 +9,7 @@ import numpy as np
 
 from gradcheck.ball import Ball
 from gradcheck.claims import Claim
+from gradcheck.modes import JVP
 from gradcheck.results import Answer, EntryAnswers
 from gradcheck.verdict import Entry
 
@@ -31,25 +32,35 @@ def worst_entries(
 
 
 def claim_label(claim: Claim, output_dimensions: int) -> Label:
-    """Entries of a Jacobian: `dz[1]/dx[0]`, and of a recurrence `dh/dw at step 2`."""
+    """Entries of a Jacobian: `dz[1]/dx[0]`, and of a recurrence `dh/dw at step 2`.
+
+    Those of a cotangent or a tangent are `dW[0, 1]`, `dh[0] at step 2`.
+    """
     over, _, under = claim.quantity.partition("/")
 
     def label(index: Entry) -> str:
+        if not under:
+            name = over.removesuffix(JVP)
+            state = name.removesuffix("[t]")
+            if state == name:
+                return indexed(name, index)
+            return f"{indexed(state, index[1:])} at step {index[0] + 1}"
         output, input = index[:output_dimensions], index[output_dimensions:]
         if claim.is_stepwise:
             state = indexed(over.removesuffix("[t]"), output[1:])
             return f"{state}/{indexed(under, input)} at step {output[0] + 1}"
-        return f"{indexed(over, output)}/{indexed(under, input)}"
+        by, bar, held = under.partition(" | ")
+        return f"{indexed(over, output)}/{indexed(by, input)}{bar}{held}"
 
     return label
 
 
 def direction_label(claim: Claim) -> Label:
     """Derivatives along directions: `dz[1]/dx in direction 2`."""
-    over, _, under = claim.quantity.partition("/")
+    over, slash, under = claim.quantity.partition("/")
 
     def label(index: Entry) -> str:
-        return f"{indexed(over, index[1:])}/{under} in direction {index[0] + 1}"
+        return f"{indexed(over, index[1:])}{slash}{under} in direction {index[0] + 1}"
 
     return label
 

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from gradcheck.ball import Array, Ball
-from gradcheck.claims import contracted
 from gradcheck.conclusion import Fields, conclude
 from gradcheck.errors import ChangedOutputError, GradcheckError, ShapeError
 from gradcheck.function_answers import (
@@ -24,6 +23,7 @@ from gradcheck.function_answers import (
     blocks,
 )
 from gradcheck.function_truths import FunctionTruths
+from gradcheck.jacobians import contracted
 from gradcheck.large_check import Large, is_large, judge_large
 from gradcheck.leaves import NAMES
 from gradcheck.oracles import rounding

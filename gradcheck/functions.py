@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,11 +56,15 @@ class State:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recurrence:
-    """States updated together, `steps` times; `index` names the number of the step, from 0."""
+    """States updated together, `steps` times; `index` names the number of the step, from 0.
+
+    `added` names, for some states, a value whose items are added to the state step by step.
+    """
 
     steps: Expression
     index: str | None
     states: tuple[State, ...]
+    added: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -72,7 +76,7 @@ class Recurrence:
         inner = {state.name for state in self.states} | {self.index}
         inside = {name for state in self.states for name in state.next.names} - inner
         outside = {name for state in self.states for name in state.start.names}
-        return frozenset(inside | outside | set(self.steps.names))
+        return frozenset(inside | outside | {*self.steps.names, *self.added.values()})
 
     @property
     def writes(self) -> tuple[str, ...]:
@@ -104,7 +108,7 @@ class Recurrence:
         values = expand(values) if expand else values
         passed: dict[str, list[Any]] = {name: [] for name in values}
         scope = dict(environment)
-        for step in range(self._count(environment, meaning)):
+        for step in range(self.count(environment, meaning)):
             scope.update(values)
             if self.index is not None:
                 scope[self.index] = step
@@ -112,11 +116,19 @@ class Recurrence:
                 state.name: meaning.tensor(state.next.evaluate(scope, meaning))
                 for state in self.states
             }
+            for name, added in self.added.items():
+                item = meaning.index(environment[added], (step,))
+                values[name] = meaning.call(WORDS["add"], [values[name], item], {})
             for name, value in values.items():
                 passed[name].append(value)
         return passed
 
-    def _count(self, environment: Environment, meaning: Meaning) -> int:
+    def count(self, environment: Scope, meaning: Meaning) -> int:
+        """How many steps there are.
+
+        Raises:
+            EvaluationError: It is not a whole number from 1, or too many.
+        """
         count = self.steps.evaluate(environment, meaning)
         if not isinstance(count, int) or count < 1:
             raise EvaluationError(f"`steps` is a whole number from 1, not {count}")
@@ -135,7 +147,7 @@ class Function:
     given: tuple[str, ...]
     steps: tuple[Step | Recurrence, ...]
     output: str
-    _named_steps: tuple[Step | Recurrence, ...] = field(init=False)
+    named_steps: tuple[Step | Recurrence, ...] = field(init=False)
     """The steps, and one that gives the output its other name."""
 
     def __post_init__(self) -> None:
@@ -143,7 +155,7 @@ class Function:
         if self.output != "out":
             output = Expression(self.output, Name(0, len(self.output), self.output))
             steps = (*steps, Step("out", output))
-        object.__setattr__(self, "_named_steps", steps)
+        object.__setattr__(self, "named_steps", steps)
 
     @property
     def values(self) -> tuple[str, ...]:
@@ -157,28 +169,43 @@ class Function:
             EvaluationError: A step has no value there.
         """
         environment = dict(given)
-        for step in self._named_steps:
+        for step in self.named_steps:
             step.run(environment, meaning)
         return environment
 
-    def between(self, start: str, ends: Collection[str]) -> tuple[Step | Recurrence, ...]:
-        """The steps that lead from the value `start` to any of `ends`, in order.
+    def between(
+        self, start: str, ends: Collection[str], held: Collection[str] = ()
+    ) -> tuple[Step | Recurrence, ...]:
+        """The steps that lead from the value `start` to any of `ends`, in order; see `between`.
 
-        The graph is cut at `start`: the step that computes it is not among them.
+        The graph is cut at the values in `held` too.
         """
-        reached = {start}
-        affected = []
-        for step in self._named_steps:
-            if start not in step.writes and step.reads & reached:
-                reached.update(step.writes)
-                affected.append(step)
-        wanted = set(ends)
-        needed = []
-        for step in reversed(affected):
-            if wanted.intersection(step.writes):
-                wanted |= step.reads
-                needed.append(step)
-        return tuple(reversed(needed))
+        steps = self.named_steps
+        if held:
+            steps = tuple(step for step in steps if not set(held).intersection(step.writes))
+        return between(steps, start, ends)
+
+
+def between(
+    steps: Sequence[Step | Recurrence], start: str, ends: Collection[str]
+) -> tuple[Step | Recurrence, ...]:
+    """Those of some steps that lead from the value `start` to any of `ends`, in order.
+
+    The graph is cut at `start`: the step that computes it is not among them.
+    """
+    reached = {start}
+    affected = []
+    for step in steps:
+        if start not in step.writes and step.reads & reached:
+            reached.update(step.writes)
+            affected.append(step)
+    wanted = set(ends)
+    needed = []
+    for step in reversed(affected):
+        if wanted.intersection(step.writes):
+            wanted |= step.reads
+            needed.append(step)
+    return tuple(reversed(needed))
 
 
 def _is_number(value: Any) -> bool:

@@ -11,13 +11,14 @@ from torch import Tensor
 
 from gradcheck.answers import Along, Answers, entries
 from gradcheck.ball import Ball
-from gradcheck.claims import Claim, RecurrentFormula, Written, as_jacobian
+from gradcheck.claims import Claim, Written
 from gradcheck.conclusion import Fields, conclude
 from gradcheck.entries import claim_label, direction_label
 from gradcheck.errors import EvaluationError, ShapeError
+from gradcheck.jacobians import as_jacobian
 from gradcheck.large_claim import judge_along
 from gradcheck.oracles import rounding
-from gradcheck.oracles.exact import DeclinedError, Enclosure, TooLongError
+from gradcheck.oracles.exact import DeclinedError, Enclosure, TooLargeError, TooLongError
 from gradcheck.place import CPU, Place
 from gradcheck.published import Published, expected_at, judge_published
 from gradcheck.torch_meaning import TorchMeaning
@@ -45,7 +46,22 @@ def judge_claim(
         yield _fields(claim, None, verdict="error", blame="autograd", notes=(f"autograd: {line}",))
         return
     for formula in claim.formulas or (None,):
-        yield check.judge(formula)
+        fields = check.judge(formula)
+        if formula is not None and fields["verdict"] == "fail":
+            fields = _with_root(formula, fields, truths)
+        yield fields
+
+
+def _with_root(formula: Written, fields: Fields, truths: Truths) -> Fields:
+    """A failure that follows from another line's says so."""
+    if "handwritten" not in fields["blame"]:
+        return fields
+    roots = [name for name, used in formula.uses.items() if used in truths.wrong]
+    truths.wrong.add(formula.key)
+    if not roots:
+        return fields
+    note = f"it uses `{roots[0]}`, which is wrong: look there first"
+    return {**fields, "notes": (note, *fields.get("notes", ()))}
 
 
 def _along(
@@ -60,7 +76,7 @@ def _along(
 
     Where those are asked for, `reason` says why there is none.
     """
-    if isinstance(formula, RecurrentFormula) or expected_at(place, claim.quantity):
+    if (formula is not None and formula.is_stepwise) or expected_at(place, claim.quantity):
         return _fields(claim, formula, verdict="inconclusive", notes=(reason,))
     try:
         return judge_along(place, claim, formula, truths, notes)
@@ -128,7 +144,17 @@ class _Check:
         if formula is not None:
             try:
                 written = self.truths.exact_formula(self.claim, formula)
-                proof = enclosure.proof(written)
+                proof = self.truths.proof(self.claim, formula, enclosure, written)
+            except TooLargeError as reason:
+                note = f"the formula has no value that could be right: {reason}"
+                return _fields(
+                    self.claim,
+                    formula,
+                    verdict="fail",
+                    blame="handwritten",
+                    truth="exact",
+                    notes=(note,),
+                )
             except DeclinedError as reason:
                 notes.append(f"the formula is not known exactly: {reason}")
         is_whole = enclosure.directions is None

@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gradcheck.claims import Claim, Formula, contracted
+from gradcheck.claims import Claim, Written
 from gradcheck.conclusion import Fields
 from gradcheck.errors import EvaluationError
 from gradcheck.function_answers import Block
+from gradcheck.jacobians import contracted
 from gradcheck.large_check import Large, judge_large
 from gradcheck.leaves import Leaf
 from gradcheck.oracles import autograd
@@ -19,7 +20,7 @@ from gradcheck.truths import Truths
 
 
 def judge_along(
-    place: Place, claim: Claim, formula: Formula | None, truths: Truths, notes: tuple[str, ...]
+    place: Place, claim: Claim, formula: Written | None, truths: Truths, notes: tuple[str, ...]
 ) -> Fields:
     """The verdict on one way in which the derivative was written, or on autograd's alone.
 
@@ -65,7 +66,7 @@ def _autograd(place: Place, claim: Claim) -> Pullback:
     return Pullback(record(), record, value.dtype)
 
 
-def _handwritten(place: Place, claim: Claim, formula: Formula) -> Contracted:
+def _handwritten(place: Place, claim: Claim, formula: Written) -> Contracted:
     value, output = place.value(claim.input), tuple(place.value(claim.output).shape)
     segment, meaning = place.formula_segment(claim), place.meaning()
 

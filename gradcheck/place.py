@@ -6,14 +6,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from gradcheck.casefile.case import Case, DType, Point
+from gradcheck.casefile.inputs import Sampled
 from gradcheck.claims import Claim
 from gradcheck.demands import Demands
 from gradcheck.errors import EvaluationError
 from gradcheck.functions import Environment, Segment
+from gradcheck.modes import Seed
+from gradcheck.rigorous.meaning import BallMeaning
 from gradcheck.rigorous.numbers import exactly
 from gradcheck.torch_meaning import TorchMeaning
 
@@ -50,6 +54,11 @@ class Place:
         }
         meaning = TorchMeaning(TORCH_DTYPE[dtype], where)
         environment = case.function.run({**case.sizes, **given}, meaning)
+        for seed in case.extension.seeds:
+            value = _seeded(case, point, seed, environment)
+            environment[seed.name] = _tensor(value, TORCH_DTYPE[dtype], where)
+        for step in case.extension.steps:
+            step.run(environment, meaning)
         return cls(case, point, dtype, where, environment)
 
     def value(self, name: str) -> Tensor:
@@ -100,6 +109,20 @@ class Place:
         """The values that the check's dtype holds, as ball arithmetic takes them."""
         return {name: exactly(value) for name, value in self.environment.items()}
 
+    def computed_exactly(self) -> Environment:
+        """All values in balls, at the precision of the moment, computed from those given.
+
+        Raises:
+            EvaluationError: A choice is undecided, or a value does not exist.
+        """
+        case, seeds = self.case, [seed.name for seed in self.case.extension.seeds]
+        names = (*case.sizes, *case.function.given, *seeds)
+        meaning = BallMeaning()
+        environment = case.function.run({n: self.exact_environment[n] for n in names}, meaning)
+        for step in case.extension.steps:
+            step.run(environment, meaning)
+        return environment
+
     def exact_segment(self, claim: Claim) -> Segment:
         """From the claim's input to its output, in ball arithmetic."""
         return Segment(claim.steps, claim.input, claim.output, self.exact_environment)
@@ -111,6 +134,33 @@ class Place:
     def widened(self) -> Environment:
         """The values that the check's dtype holds, in float64 on the CPU."""
         return {name: _widened(value) for name, value in self.environment.items()}
+
+
+def _seeded(case: Case, point: Point, seed: Seed, environment: Environment) -> Any:
+    """The values of a seed: as given for the point, or drawn.
+
+    Raises:
+        EvaluationError: What is given has another shape than it should have.
+    """
+    like = None if seed.like is None else environment[seed.like]
+    if like is not None and not isinstance(like, Tensor):
+        raise EvaluationError(f"`{seed.like}` has several results: choose one, as in slogdet(x)[0]")
+    shape = () if like is None else tuple(like.shape)
+    if not seed.is_random:
+        return np.zeros(shape)
+    given = point.cotangents.get(seed.spelled)
+    if given is not None:
+        array = given.array("", 0)
+        if array.shape != shape:
+            found = f"shape {list(array.shape)}, but `{seed.like}` has shape {list(shape)}"
+            raise EvaluationError(f"the cotangent `{seed.spelled}` has {found}")
+        return array
+    if seed.spelled and point.is_published:
+        if shape:
+            missing = f"write its cotangent under `cotangents: {{{seed.spelled}: …}}`"
+            raise EvaluationError(f"`{seed.like}` has shape {list(shape)}: {missing}")
+        return np.ones(())
+    return Sampled(shape, "normal").array(f"{case.name}.{seed.name}", point.draw)
 
 
 def _tensor(array: Any, dtype: torch.dtype, device: torch.device) -> Tensor:

@@ -10,6 +10,8 @@ from typing import Any, Final, Literal
 Verdict = Literal["pass", "fail", "inconclusive", "error", "skipped", "xfailed", "xpassed"]
 
 SCHEMA_VERSION: Final = 1
+UNCOVERED: Final = "no line covers"
+"""How a note begins that says of which inputs a backward pass tells nothing."""
 UNSTABLE: Final = "unstable"
 """How a note begins that says how few digits an evaluation keeps."""
 BAD: Final[frozenset[Verdict]] = frozenset({"fail", "inconclusive", "error", "xpassed"})
@@ -83,6 +85,11 @@ class Result:
         """Whether an evaluation loses more digits than the resolution asked for leaves."""
         return any(note.startswith(UNSTABLE) for note in self.notes)
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether its case's backward pass tells nothing of some inputs."""
+        return any(note.startswith(UNCOVERED) for note in self.notes)
+
     def record(self) -> dict[str, Any]:
         """The result as one JSON object; a number that is not finite becomes a string."""
         worst = self.entries[0] if self.entries else None
@@ -118,9 +125,12 @@ class Summary:
     cases: set[tuple[str, str]] = field(default_factory=set)
     problems: int = 0
     unstable: int = 0
+    partial: set[tuple[str, str]] = field(default_factory=set)
 
     def add(self, result: Result) -> None:
         self.unstable += result.is_unstable
+        if result.is_partial:
+            self.partial.add((result.file, result.case))
         self.counts[result.verdict] = self.counts.get(result.verdict, 0) + 1
         self.cases.add((result.file, result.case))
 

@@ -12,10 +12,12 @@ from gradcheck.conclusion import Fields
 from gradcheck.errors import EvaluationError
 from gradcheck.gradients import Gradients
 from gradcheck.judging import judge_claim
+from gradcheck.modes import is_cotangent
 from gradcheck.passes import GRAD
 from gradcheck.place import Place
 from gradcheck.published import applies
-from gradcheck.results import Result
+from gradcheck.results import UNCOVERED, Result
+from gradcheck.second_order import judge_second
 from gradcheck.torch_state import checking
 from gradcheck.truths import Truths
 from gradcheck.values import judge_value
@@ -72,7 +74,12 @@ def jobs(
 def _idle(case: Case, dtype: DType) -> str | None:
     """Why there is nothing to judge, where that is so."""
     published = [e for point in case.points for e in point.expectations]
-    if case.claims or case.gradients or any(applies(e, case, dtype) for e in published):
+    if (
+        case.claims
+        or case.seconds
+        or case.gradients
+        or any(applies(e, case, dtype) for e in published)
+    ):
         return None
     return f"nothing that was published for it is held to {dtype}"
 
@@ -103,14 +110,23 @@ def _run_point(job: Job, point: Point, thorough: bool) -> Iterator[Result]:
         return
     truths = Truths(place)
     gradients = Gradients(place, truths)
+    cotangents = {claim.quantity for claim in job.case.claims if is_cotangent(claim)}
+    claims = [claim for claim in job.case.claims if is_cotangent(claim) or not point.again]
+    uncovered = [] if point.again else list(map("`{}`".format, job.case.uncovered))
     work: list[tuple[str, int, Iterator[Fields]]] = [
-        *((c.quantity, c.line, judge_claim(place, c, truths, thorough)) for c in job.case.claims),
+        *((c.quantity, c.line, judge_claim(place, c, truths, thorough)) for c in claims),
+        *((s.quantity, s.line, judge_second(place, s)) for s in job.case.seconds),
         *((e.quantity, e.line, judge_value(place, e)) for e in point.expectations),
         *((n + GRAD, gradients.line(n), gradients.judge(n)) for n in job.case.gradients),
     ]
+    if point.again:
+        work = work[: len(claims)]
     for quantity, line, verdicts in work:
         try:
             for fields in verdicts:
+                if uncovered and fields["quantity"] in cotangents:
+                    note = f"{UNCOVERED} {' and '.join(uncovered)}"
+                    fields["notes"], uncovered = (*fields.get("notes", ()), note), []
                 seconds = time.perf_counter() - start
                 start = time.perf_counter()
                 yield job.result(point, **fields, seconds=seconds)

@@ -20,6 +20,7 @@ from gradcheck.oracles.monte_carlo import Disturbed, Noise
 from gradcheck.oracles.numeric import Curve
 from gradcheck.place import CPU, Place
 from gradcheck.torch_meaning import TorchMeaning
+from gradcheck.verdict import Proof
 
 JACOBIAN_BUDGET: Final = 2**20
 """The most entries that a Jacobian may have."""
@@ -49,8 +50,10 @@ class Truths:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._claims = place.case.claims
-        self._found: dict[tuple[str, Effort], Ball] = {}
-        self._exact: dict[tuple[str, bool], Enclosure | DeclinedError] = {}
+        self._found: dict[tuple[tuple[str, ...], Effort], Ball] = {}
+        self.wrong: set[object] = set()
+        """The keys of what was written by hand and is wrong, of what was judged so far."""
+        self._exact: dict[tuple[tuple[str, ...], bool], Enclosure | DeclinedError] = {}
 
     def exact(self, claim: Claim, *, whole: bool = True) -> Enclosure:
         """The claim's Jacobian, proven; unless `whole`, a few directions where it is large.
@@ -58,13 +61,13 @@ class Truths:
         Raises:
             DeclinedError: The exact oracle cannot tell.
         """
-        found = self._exact.get((claim.quantity, whole))
+        found = self._exact.get((claim.ends, whole))
         if found is None:
             try:
                 found = self._ask_exact(claim, whole)
             except DeclinedError as error:
                 found = error
-            self._exact[claim.quantity, whole] = found
+            self._exact[claim.ends, whole] = found
         if isinstance(found, DeclinedError):
             raise found
         return found
@@ -76,8 +79,10 @@ class Truths:
         except TooManyColumnsError:
             if whole:
                 raise
-        seed = zlib.crc32(f"{self._place.case.name}:{claim.quantity}".encode())
-        return exact.directional(segment, scale, seed)
+        return exact.directional(segment, scale, self._seed(claim))
+
+    def _seed(self, claim: Claim) -> int:
+        return zlib.crc32(f"{self._place.case.name}:{claim.quantity}".encode())
 
     def _scale(self, claim: Claim) -> Callable[[], float]:
         return lambda: self._place.natural_scale(claim.output, claim.input)
@@ -92,9 +97,32 @@ class Truths:
         output = tuple(self._place.value(claim.output).shape)
         return exact.formula(formula, segment, output, self._scale(claim))
 
+    def proof(self, claim: Claim, formula: Written, truth: Enclosure, written: Enclosure) -> Proof:
+        """Whether a formula is right, where it and the truth were found to be this.
+
+        Values are those that the dtype holds, so that identities between them hold to within its
+        rounding only. A formula that needs one is right if it is right where all is exact.
+        """
+        proof = truth.proof(written)
+        if not proof.wrong.any():
+            return proof
+        place, scale = self._place, self._scale(claim)
+        output, exactly = tuple(place.value(claim.output).shape), place.computed_exactly
+        segment, of_formula = place.exact_segment(claim), place.exact_formula_segment(claim)
+        try:
+            if truth.directions is None:
+                there = exact.jacobian(segment, scale, exactly)
+            else:
+                there = exact.directional(segment, scale, self._seed(claim), exactly)
+            again = exact.formula(formula, of_formula, output, scale, exactly=exactly)
+        except DeclinedError:
+            return proof
+        better = there.proof(again)
+        return proof if better.wrong.any() else better
+
     def ask(self, claim: Claim, effort: Effort) -> Ball:
         """The claim's Jacobian. Raises what the function raises."""
-        key = claim.quantity, effort
+        key = (claim.ends, effort)
         if key not in self._found:
             self._found[key] = self._ask(claim, effort)
         return self._found[key]
@@ -109,8 +137,8 @@ class Truths:
         if not segment.is_pointwise:
             at = segment.held[segment.start]
             return numeric.jacobian(_function(segment), at, effort=effort, subgradient=anywhere)
-        if effort == "quick" and claim.quantity in self._side_by_side:
-            return self._side_by_side[claim.quantity]
+        if effort == "quick" and claim.ends in self._side_by_side:
+            return self._side_by_side[claim.ends]
         return numeric.slopes([_curve(segment)], effort=effort, subgradient=anywhere)[0]
 
     @cached_property
@@ -118,9 +146,9 @@ class Truths:
         return self._place.widened()
 
     @cached_property
-    def _side_by_side(self) -> dict[str, Ball]:
+    def _side_by_side(self) -> dict[tuple[str, ...], Ball]:
         """A quick look at all claims of numbers by numbers; empty where one of them raises."""
-        segments = {claim.quantity: self._segment(claim) for claim in self._claims}
+        segments = {claim.ends: self._segment(claim) for claim in self._claims}
         curves = {name: _curve(one) for name, one in segments.items() if one.is_pointwise}
         try:
             anywhere = self._place.case.subgradient

@@ -343,6 +343,29 @@ def test_an_expression_that_is_none_is_told_in_one_message():
     assert line[carets.index("^") :].startswith('y"')
 
 
+@pytest.mark.parametrize(
+    ("case", "right"),
+    [
+        ({"v": "exp(s)", "loss": "x/v"}, "exp(-s)"),
+        ({"v": "s/3", "loss": "v*x"}, "s/3"),
+        ({"p": "sigmoid(s)", "q": "sigmoid(-s)", "loss": "x*p"}, "1 - q"),
+    ],
+)
+def test_a_formula_may_use_what_is_true_of_values_that_do_not_change(case, right):
+    dtypes = ["float64", "float32", "bfloat16"]
+    report = gradcheck.check(case, {"x": 0.7, "s": 0.3}, derivatives={"x": right}, dtypes=dtypes)
+    assert {(r.verdict, r.truth) for r in report.results} == {("pass", "exact")}
+    wrong = {"x": f"({right})*1.000000000001"}
+    report = gradcheck.check(case, {"x": 0.7, "s": 0.3}, derivatives=wrong, dtypes=dtypes)
+    assert {(r.verdict, r.blame) for r in report.results} == {("fail", "handwritten")}
+
+
+def test_a_formula_beyond_any_number_is_wrong():
+    report = gradcheck.check("x**2", {"x": 1000.0}, derivatives={"x": "exp(x)"})
+    assert (report.verdict, only(report).blame) == ("fail", "handwritten")
+    assert "larger than any float64" in only(report).notes[0]
+
+
 def test_steps_are_checked_link_by_link():
     steps = {"y": "x**2", "z": "sin(y)"}
     right = {"dz/dy": "cos(y)", "dz/dx": "dz/dy*2*x"}

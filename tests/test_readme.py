@@ -64,9 +64,9 @@ def test_the_first_case_made_wrong_prints_the_block_shown(first_case):
     assert without_radii(printed) == without_radii(shown)
 
 
-def test_the_cases_of_autograds_habits_pass(tmp_path):
+def test_the_case_of_a_backward_passes(tmp_path):
     (text,) = blocks("yml")
-    path = tmp_path / "habits.grad.yaml"
+    path = tmp_path / "backward.grad.yaml"
     path.write_text(text, encoding="utf-8")
     result = run("run", str(path))
     assert result.return_value == 0, result.output

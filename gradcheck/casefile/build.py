@@ -14,12 +14,14 @@ from gradcheck.casefile.derivatives import Derivatives
 from gradcheck.casefile.document import Path
 from gradcheck.casefile.expectations import Expectations, read_passes
 from gradcheck.casefile.models import several
-from gradcheck.casefile.names import Reader, name_problem
+from gradcheck.casefile.names import Reader, listed, name_problem, near
+from gradcheck.casefile.pass_lines import BackwardReader, JvpReader
 from gradcheck.casefile.points import expand, written_points
 from gradcheck.functions import Function, Recurrence, State, Step
 from gradcheck.language.expression import Expression
 from gradcheck.language.parser import MAX_COST
 from gradcheck.language.tree import Number
+from gradcheck.modes import Extension
 from gradcheck.passes import GRAD
 
 UNREAD: Final = Expression("", Number(0, 0, 0))
@@ -58,29 +60,86 @@ class CaseBuilder:
         )
         self.derivatives.unsure = self.read.failed
         declared = self.derivatives.read_all(self.model.derivatives)
+        self._read_outputs()
+        self._read_lines()
         reader = Expectations(
             self.read,
             self.function,
             self.inputs,
             self.derivatives,
             {str(one.link) for one in declared if one.stepwise},
+            self.backward.quantities(),
             self._dtypes(),
         )
         expectations = {id(point): tuple(reader.of(point)) for point in self.points}
         published = [one.quantity for listed in expectations.values() for one in listed]
-        claims = self.derivatives.claims(declared, published)
+        claims = (
+            *self.derivatives.claims(declared, published),
+            *self.backward.claims(),
+            *self.jvp.claims(),
+        )
+        self.seconds = self.derivatives.second_claims(declared)
         self._read_passes(published)
         self._check_purpose(any(expectations.values()))
         variants = list(self._variants()) if self._check_amount() else []
         cases = []
         for suffix, sizes in variants:
             points = tuple(
-                expand(self.points, sizes, self.read, lambda point: expectations[id(point)])
+                expand(
+                    self.points,
+                    sizes,
+                    self.read,
+                    lambda point: expectations[id(point)],
+                    set(self.backward.quantities().values()),
+                )
             )
             cases.append(self._case(suffix, sizes, claims, points))
             if self.read.failed:
                 return []
         return cases
+
+    def _read_outputs(self) -> None:
+        """The outputs: the last step, unless some are listed."""
+        listed_ones = several(self.model.outputs)
+        values = self.function.values
+        for index, name in enumerate(listed_ones):
+            path = (
+                *self.path,
+                "outputs",
+                *([index] if isinstance(self.model.outputs, list) else []),
+            )
+            if name not in values:
+                close = near(name, values) or listed(values)
+                self.read.report(path, f"`{name}` is not a step of the function{close}")
+            elif name in listed_ones[:index]:
+                self.read.report(path, f"`{name}` is listed twice")
+        self.outputs = tuple(listed_ones) or (self.function.output,)
+
+    def _read_lines(self) -> None:
+        """The passes that are written by hand."""
+        settings = (
+            self.read,
+            self.path,
+            self.function,
+            [name for name in self.inputs if name not in self._integers()],
+            self.outputs,
+            self.sizes,
+            tuple(self.model.constants),
+            self.read.failed,
+        )
+        self.backward, self.jvp = BackwardReader(*settings), JvpReader(*settings)
+        self.backward.read_all(self.model.backward)
+        self.jvp.read_all(self.model.jvp)
+        placed = {path: name for p in self.points for name, (path, _) in p.cotangents.items()}
+        for path, name in placed.items():
+            self._check_cotangent(name, path)
+
+    def _check_cotangent(self, name: str, path: Path) -> None:
+        if not self.model.backward:
+            self.read.report(path, "cotangents are for `backward`, which is not there", key=True)
+        elif name not in self.backward.given:
+            close = near(name, self.backward.given) or listed(self.backward.given)
+            self.read.report(path, f"`{name}` is no cotangent of an output{close}", key=True)
 
     def _read_passes(self, published: list[str]) -> None:
         """How gradients are asked for, and of which values: those that tell something."""
@@ -93,9 +152,10 @@ class CaseBuilder:
 
     def _check_purpose(self, publishes: bool) -> None:
         derivatives = self.model.derivatives
-        is_told = derivatives.named or derivatives.recurrence or publishes or self.gradients
+        written = (derivatives.named, derivatives.recurrence, self.model.backward, self.model.jvp)
+        is_told = any(written) or publishes or self.gradients
         if not (is_told or self.read.failed):
-            message = "nothing to check: write `derivatives` or `expect`"
+            message = "nothing to check: write `derivatives`, `backward`, `jvp` or `expect`"
             self.read.report(self.path, message, key=True)
 
     def _check_amount(self) -> bool:
@@ -137,6 +197,9 @@ class CaseBuilder:
             inputs=self.inputs,
             function=self.function,
             claims=claims,
+            seconds=self.seconds,
+            extension=self._extension(),
+            uncovered=self.backward.uncovered if self.model.backward else (),
             passes=self.passes,
             gradients=self.gradients,
             points=points,
@@ -147,6 +210,21 @@ class CaseBuilder:
             subgradient=model.subgradient,
             skip=model.skip and _printable(model.skip),
             xfail=_expected_failure(model.xfail),
+        )
+
+    def _extension(self) -> Extension:
+        """What the function has for the sake of its passes."""
+        wanted = [
+            reader.extension
+            for reader, written in (
+                (self.backward, self.model.backward),
+                (self.jvp, self.model.jvp),
+            )
+            if written
+        ]
+        return Extension(
+            tuple(seed for one in wanted for seed in one.seeds),
+            tuple(step for one in wanted for step in one.steps),
         )
 
     def _variants(self) -> Iterator[tuple[str, dict[str, int]]]:

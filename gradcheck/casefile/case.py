@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final, Literal
 
 from gradcheck.casefile.inputs import Value
 from gradcheck.claims import Claim
 from gradcheck.functions import Function
+from gradcheck.modes import Extension
 from gradcheck.passes import Passes
+from gradcheck.second_claim import SecondClaim
 
 DType = Literal["float64", "float32", "float16", "bfloat16"]
 
@@ -55,13 +57,18 @@ class Expectation:
 class Point:
     """Values of the inputs and constants, and what was published for them.
 
-    `label` is `2` for the second point and `2.3` for the third draw of its samples.
+    `label` is `2` for the second point and `2.3` for the third draw of its samples. `cotangents`
+    are those that are given; the others are drawn, or 1 where something `is_published` of a
+    backward pass. A point that is seen `again`, with drawn cotangents, is there for such passes.
     """
 
     label: str
     values: Mapping[str, Value]
     draw: int
     expectations: tuple[Expectation, ...]
+    cotangents: Mapping[str, Value] = field(default_factory=dict)
+    is_published: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,8 @@ class Case:
     """One case, ready to run; `name` is unique in its file, `sizes` are plain numbers.
 
     `entry` is its key in the file: the same for all cases that listed sizes make of it. `inputs`
-    are what is differentiated by, `gradients` the values whose `.grad` is looked at.
+    are what is differentiated by, `gradients` the values whose `.grad` is looked at. `uncovered`
+    are inputs of which a backward pass says nothing.
     """
 
     name: str
@@ -91,6 +99,9 @@ class Case:
     inputs: tuple[str, ...]
     function: Function
     claims: tuple[Claim, ...]
+    seconds: tuple[SecondClaim, ...]
+    extension: Extension
+    uncovered: tuple[str, ...]
     passes: Passes
     gradients: tuple[str, ...]
     points: tuple[Point, ...]

@@ -9,10 +9,11 @@ from typing import Any, Final
 from gradcheck.casefile import models
 from gradcheck.casefile.document import Path
 from gradcheck.casefile.names import Reader, listed, near
-from gradcheck.claims import Claim, Formula, RecurrentFormula, Written
+from gradcheck.claims import Claim, Formula, Linked, RecurrentFormula
 from gradcheck.functions import Function, Recurrence, State
 from gradcheck.language.expression import Expression
-from gradcheck.language.leibniz import Link, parse_link
+from gradcheck.language.leibniz import Link, Second, parse_link, parse_second
+from gradcheck.second_claim import SecondClaim
 
 DEEPEST_CHAIN: Final = 100
 """Links that may use each other one inside of the other."""
@@ -53,6 +54,7 @@ class Derivatives:
         self.values = dict.fromkeys([*sizes, *function.given, *self.steps])
         self.scope = {**self.values, "out": None}
         self.declared: set[str] = set()
+        self.seconds: list[tuple[Second, Declared]] = []
         self.written: tuple[str, ...] = ()
         """The links that have a formula, and their keys as they are written."""
         self.unsure = False
@@ -62,7 +64,8 @@ class Derivatives:
     def resolved(self, link: Link, path: Path) -> Link | None:
         """The link with `out` replaced by the output's name; None and a problem if it is none."""
         output = self.function.output
-        link = Link(*(output if name == "out" else name for name in link))
+        first, second = (output if name == "out" else name for name in link[:2])
+        link = Link(first, second, link.held)
         problem = self._link_problem(link)
         if problem is not None:
             self.read.report(path, problem, key=True)
@@ -75,18 +78,30 @@ class Derivatives:
             problem = "a value's derivative by itself is 1: there is nothing to check"
         elif problem is None and not self._depends(link):
             problem = f"`{link.output}` does not depend on `{link.input}`"
+        problem = problem or self._held_problem(link)
         if problem is None:
             return None
         swapped = Link(link.input, link.output)
         meant = f": did you mean `{swapped}`?" if self._is_derivative(swapped) else ""
         return f"`{link}`: {problem}{meant}"
 
+    def _held_problem(self, link: Link) -> str | None:
+        """What is wrong with the values that are to be held."""
+        for name in link.held:
+            if name not in self.values:
+                return f"`{name}` is not a value of the function{near(name, self.values)}"
+            if name in link[:2]:
+                return f"`{name}` cannot be held: the derivative is of it, or by it"
+            if not (self.unsure or self.function.between(link.input, {name})):
+                return f"`{name}` does not depend on `{link.input}`, so that it is held anyway"
+        return None
+
     def _is_derivative(self, link: Link) -> bool:
         named = not self._not_an_output(link.output) and not self._not_an_input(link.input)
         return named and self._depends(link)
 
     def _depends(self, link: Link) -> bool:
-        return self.unsure or bool(self.function.between(link.input, {link.output}))
+        return self.unsure or bool(self.function.between(link.input, {link.output}, link.held))
 
     def _not_an_output(self, name: str) -> str | None:
         if name in self.steps:
@@ -111,9 +126,16 @@ class Derivatives:
     def read_all(self, written: models.Derivatives) -> list[Declared]:
         """Every derivative with its formulas parsed; what is wrong is reported and left out."""
         named: dict[str, tuple[Link, Path]] = {}
+        seconds: dict[Second, Path] = {}
         self.written = tuple(written.named)
         for key in written.named:
             path = (*self.path, key)
+            second = parse_second(key, self.values)
+            if second is not None:
+                second = self._second(second, path)
+                if second is not None and seconds.setdefault(second, path) is not path:
+                    self.read.report(path, f"`{second}` is written twice", key=True)
+                continue
             link = self._named(key, path)
             if link is None:
                 continue
@@ -123,12 +145,38 @@ class Derivatives:
         carried = self._carried(written.recurrence) if written.recurrence else {}
         links = self._spellings([link for link, _ in (*named.values(), *carried.values())])
         self.declared = {*named, *carried}
+        self.seconds = [
+            (second, self._plain(Link(*second[:2]), path, written.named[str(path[-1])], links))
+            for second, path in seconds.items()
+        ]
         declared = [
             self._plain(link, path, written.named[str(path[-1])], links)
             for link, path in named.values()
         ]
         stepwise = [self._stepwise(link, path, links, carried) for link, path in carried.values()]
         return [*declared, *(one for one in stepwise if one is not None)]
+
+    def _second(self, second: Second, path: Path) -> Second | None:
+        """The second derivative with `out` replaced; None and a problem if it is none."""
+        output = self.function.output
+        second = Second(*(output if name == "out" else name for name in second))
+        _, first, other, vector = second
+        problem = self._not_an_output(second.output)
+        problem = problem or self._not_an_input(first) or self._not_an_input(other)
+        between = self.function.between
+        if problem is None and not self.unsure:
+            for name, by in ((first, other), (other, first)):
+                if name != by and between(name, {by}):
+                    problem = f"`{by}` depends on `{name}`: by both there is no one derivative"
+                elif not between(name, {second.output}, {by} - {name}):
+                    problem = f"`{second.output}` does not depend on `{name}`"
+        if problem is None and vector and vector not in self.values:
+            close = near(vector, self.values) or listed(self.values)
+            problem = f"`{vector}` is not a value that it can be multiplied by{close}"
+        if problem is not None:
+            self.read.report(path, f"`{second}`: {problem}", key=True)
+            return None
+        return second
 
     def _named(self, key: str, path: Path) -> Link | None:
         """The link that a key of `derivatives` means: itself, or `dout/dkey`."""
@@ -167,9 +215,9 @@ class Derivatives:
 
     def _spellings(self, links: Sequence[Link]) -> dict[str, str]:
         """How links may be written in formulas: with `out` for the output too."""
-        spelled = {str(link): str(link) for link in links}
+        spelled = {str(link): str(link) for link in links if not link.held}
         for link in links:
-            if link.output == self.function.output:
+            if not link.held and link.output == self.function.output:
                 spelled.setdefault(str(Link("out", link.input)), str(link))
         return spelled
 
@@ -201,6 +249,19 @@ class Derivatives:
                 break
             names += step.writes
         return names
+
+    def second_claims(self, declared: Sequence[Declared]) -> tuple[SecondClaim, ...]:
+        """The claims on second derivatives; their formulas may use links."""
+        formulas = _Linker(self.read, self.recurrence, declared)
+        return tuple(
+            SecondClaim.of_function(
+                self.function,
+                second,
+                formulas.of(one),
+                self.read.document.position(one.path, key=True)[0],
+            )
+            for second, one in self.seconds
+        )
 
     def claims(self, declared: Sequence[Declared], published: Sequence[str]) -> tuple[Claim, ...]:
         """The claims, with one more for each published link that nobody wrote a formula for."""
@@ -234,12 +295,12 @@ class _Linker:
         # A closed form is what a link means to others, where there is one.
         closed = [one for one in declared if not one.stepwise]
         self.declared = {str(one.link): one for one in (*self.stepwise, *closed)}
-        self.made: dict[str, Written | None] = {}
+        self.made: dict[str, Linked | None] = {}
         self.depth: dict[str, int] = {}
         self.uses: dict[str, int] = {}
         self.open: list[str] = []
 
-    def of(self, one: Declared) -> tuple[Written, ...]:
+    def of(self, one: Declared) -> tuple[Linked, ...]:
         if one.stepwise:
             return (self._recurrent(one),)
         return tuple(
@@ -261,14 +322,14 @@ class _Linker:
             recurrence, str(one.link), derivatives, self._links(one, tuple(names))
         )
 
-    def _links(self, one: Declared, names: Sequence[str]) -> dict[str, Written]:
+    def _links(self, one: Declared, names: Sequence[str]) -> dict[str, Linked]:
         return {
             name: formula
             for name in names
             if name in self.declared and (formula := self._link(name, one)) is not None
         }
 
-    def _link(self, name: str, user: Declared) -> Written | None:
+    def _link(self, name: str, user: Declared) -> Linked | None:
         if name in self.open:
             chain = " → ".join([*self.open[self.open.index(name) :], name])
             self.read.report(user.path, f"these derivatives need each other: {chain}", key=True)
@@ -277,7 +338,7 @@ class _Linker:
             self.made[name] = self._first(self.declared[name])
         return self.made[name]
 
-    def _first(self, one: Declared) -> Written | None:
+    def _first(self, one: Declared) -> Linked | None:
         """The first formula of a link; None where it could not be read, or goes on for too long."""
         name = str(one.link)
         if len(self.open) < DEEPEST_CHAIN:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from gradcheck.casefile import models
 from gradcheck.casefile.case import DType, Expectation
@@ -11,12 +11,16 @@ from gradcheck.casefile.document import Path
 from gradcheck.casefile.names import Reader, listed, near
 from gradcheck.casefile.points import Written
 from gradcheck.functions import Function, trajectory
-from gradcheck.language.leibniz import Link, parse_link
+from gradcheck.language.leibniz import Link, parse_link, parse_second
 from gradcheck.passes import GRAD, Passes
 
 
 class Expectations:
-    """Reads the published numbers of one case; `stepwise` are the links carried by a recurrence."""
+    """Reads the published numbers of one case.
+
+    `stepwise` are the links carried by a recurrence, `passes` the quantities of the lines of passes
+    by their names.
+    """
 
     def __init__(
         self,
@@ -25,6 +29,7 @@ class Expectations:
         inputs: Sequence[str],
         derivatives: Derivatives,
         stepwise: Collection[str],
+        passes: Mapping[str, str],
         dtypes: Collection[DType],
     ) -> None:
         self.read = read
@@ -32,6 +37,7 @@ class Expectations:
         self.inputs = inputs
         self.derivatives = derivatives
         self.stepwise = stepwise
+        self.passes = passes
         self.dtypes = dtypes
 
     def of(self, point: Written) -> Iterator[Expectation]:
@@ -75,12 +81,17 @@ class Expectations:
         if name in values:
             stacked = trajectory(name)
             return stacked if any(stacked in s.writes for s in self.function.steps) else name
+        if name in self.passes:
+            return self.passes[name]
+        second = parse_second(name, values)
+        if second is not None and any(second == one for one, _ in self.derivatives.seconds):
+            return str(second)
         if name.endswith(GRAD):
             return self._gradient(name, path, of)
         link = Link(self.function.output, name) if name in self.inputs else parse_link(name)
         if link is not None:
             return self._link(link, path, of)
-        known = ["out", *values, *self.inputs, *self.derivatives.written]
+        known = ["out", *values, *self.inputs, *self.derivatives.written, *self.passes]
         close = near(name, known) or listed(known)
         self.read.report(path, f"`{name}` is not a quantity{close}", key=True)
         return None

@@ -146,6 +146,28 @@ Derivative = Annotated[
     Annotated[Formula, _Text] | Annotated[list[Formula], Field(min_length=1), _List],
     _one_of("a formula, or a list of alternative formulas"),
 ]
+
+
+def _form_of_line(value: object) -> str | None:
+    is_state = isinstance(value, dict) and value.keys() & State.model_fields.keys()
+    return _State.tag if is_state else _form(value)
+
+
+_State = _Tag("(state)")
+SweptLine = Annotated[
+    Annotated[Formula, _Text] | Annotated[State, _State],
+    Discriminator(
+        _form_of_line,
+        custom_error_type="expected",
+        custom_error_message="a formula, or {start: …, next: …}",
+    ),
+]
+PassLine = Annotated[
+    Annotated[Formula, _Text]
+    | Annotated[list[Formula], Field(min_length=1), _List]
+    | Annotated[dict[str, SweptLine], Field(min_length=1), _Mapping],
+    _one_of("a formula, or a list of alternative formulas (or, for `recurrence`, lines)"),
+]
 Definition = Annotated[
     Annotated[Formula, _Text] | Annotated[dict[str, Formula], Field(min_length=1), _Mapping],
     _one_of("a formula, or steps `name: formula`"),
@@ -206,6 +228,10 @@ class Point(_Strict):
     expect: Annotated[Optional[Expects], Field(description="Numbers published for this point.")] = (
         None
     )
+    cotangents: Annotated[
+        dict[str, FiniteNumbers],
+        Field(description="Published cotangents.", examples=[{"dz": [1, -2]}]),
+    ] = {}
     samples: Annotated[Optional[Samples], Field(description="Draws of the sampled inputs.")] = None
 
 
@@ -333,6 +359,36 @@ class Case(Defaults):
             examples=[{"x": "2*x*cos(x**2)"}, {"dloss/dw": "x.T @ d_mse(y, z)"}],
         ),
     ] = Derivatives()
+    outputs: Annotated[
+        Texts,
+        Field(
+            description="The steps that are outputs (the last one).",
+            examples=[["h_next", "c_next"]],
+        ),
+    ] = []
+    backward: Annotated[
+        dict[str, PassLine],
+        Field(
+            description="Reverse mode: ordered lines that compute cotangents, `dz` of an output "
+            "`z` being given. In `recurrence`, lines of a step, from the last step to the first.",
+            examples=[{"dW": "outer(dz, x)", "dx": "W.T @ dz"}],
+        ),
+    ] = {}
+    jvp: Annotated[
+        dict[str, PassLine],
+        Field(
+            description="Forward mode: ordered lines that compute tangents, those of the inputs "
+            "being given.",
+            examples=[{"dz": "W @ dx + dW @ x + db"}],
+        ),
+    ] = {}
+    cotangents: Annotated[
+        dict[str, FiniteNumbers],
+        Field(
+            description="Published cotangents, for which `expect` holds what `backward` gives.",
+            examples=[{"dz": [1, -2]}],
+        ),
+    ] = {}
     subgradient: Annotated[
         bool,
         Field(

@@ -155,7 +155,7 @@ class Reader:
         self, name: str, scope: Collection[str], links: Mapping[str, str], later: Collection[str]
     ) -> str:
         if name in later:
-            return f"`{name}` is not known yet: steps run in order"
+            return f"`{name}` is not known yet: it is computed below"
         if name in self.definitions:
             definition = self.definitions[name]
             usage = f"{name}({', '.join(definition.parameters)})"

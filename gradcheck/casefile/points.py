@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ class Written:
     places: Mapping[str, Path]
     expect: Any
     samples: int
+    cotangents: Mapping[str, tuple[Path, Any]]
 
     @property
     def draws(self) -> int:
@@ -44,7 +45,8 @@ def written_points(case: models.Case, path: Path, samples: int) -> list[Written]
     places = {name: (*path, "constants", name) for name in case.constants}
     places |= {name: (*path, "inputs", name) for name in case.inputs}
     if case.points is None:
-        return [Written(path, shared, places, case.expect, samples)]
+        given = _placed(case.cotangents, path)
+        return [Written(path, shared, places, case.expect, samples, given)]
     points = []
     for index, point in enumerate(case.points):
         here = (*path, "points", index)
@@ -56,9 +58,14 @@ def written_points(case: models.Case, path: Path, samples: int) -> list[Written]
                 {**places, **own},
                 point.expect,
                 point.samples or samples,
+                {**_placed(case.cotangents, path), **_placed(point.cotangents, here)},
             )
         )
     return points
+
+
+def _placed(cotangents: Mapping[str, Any], path: Path) -> dict[str, tuple[Path, Any]]:
+    return {name: ((*path, "cotangents", name), value) for name, value in cotangents.items()}
 
 
 def expand(
@@ -66,8 +73,13 @@ def expand(
     sizes: Mapping[str, int],
     read: Reader,
     expectations: Callable[[Written], tuple[Expectation, ...]],
+    backward: Collection[str],
 ) -> Iterator[Point]:
-    """Every draw of every point; draws are numbered through the case, so that none is repeated."""
+    """Every draw of every point; draws are numbered through the case, so that none is repeated.
+
+    Where a cotangent is given, or a quantity of a `backward` pass was published, the point is there
+    once more with cotangents that are drawn.
+    """
     draw = 0
     for number, point in enumerate(written, start=1):
         values = {
@@ -79,9 +91,13 @@ def expand(
         complete = {name: one for name, one in values.items() if one is not None}
         count = point.draws
         expected = expectations(point)
+        is_published = any(one.quantity in backward for one in expected)
+        cotangents = {name: Given(numbers) for name, (_, numbers) in point.cotangents.items()}
         for sample in range(1, count + 1):
             label = f"{number}.{sample}" if count > 1 else str(number)
-            yield Point(label, complete, draw, expected)
+            yield Point(label, complete, draw, expected, cotangents, is_published)
+            if cotangents or is_published:
+                yield Point(f"{label}, drawn cotangents", complete, draw, (), again=True)
             draw += 1
 
 

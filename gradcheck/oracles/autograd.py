@@ -20,6 +20,9 @@ from gradcheck.passes import Passes
 
 FEW: Final = 8
 """Up to so many entries of the output take a backward pass each; more go together."""
+FEW_OF_A_CASE: Final = 32
+"""The same for the functions of cases, most of which are small: the first batched pass makes torch
+import for half a second."""
 TOGETHER: Final = 256
 """Entries of the output that go through one batched backward pass."""
 
@@ -40,7 +43,8 @@ def jacobian(segment: Segment, value: Tensor, meaning: Meaning) -> Tensor:
         output = segment.value(leaf, meaning)
         if not output.requires_grad:
             return value.new_zeros((*output.shape, *value.shape))
-        rows = _rows(output.reshape(-1), [leaf], functools.partial(_stacked, leaf))
+        row = functools.partial(_stacked, leaf)
+        rows = _rows(output.reshape(-1), [leaf], row, alone=FEW_OF_A_CASE)
     return rows.reshape((*output.shape, *value.shape))
 
 
@@ -94,7 +98,12 @@ class Graph:
         reaches has 0.
         """
         rows = [
-            _rows(leaf.entries(output), self.inputs, self._row, together=together)
+            _rows(
+                leaf.entries(output),
+                self.inputs,
+                self._row,
+                alone=FEW if together else leaf.count,
+            )
             if output.requires_grad
             else self._row([None] * len(self.inputs), leaf.count)
             for output, leaf in zip(self.outputs, self.output_leaves, strict=True)
@@ -187,9 +196,9 @@ def _left(value: Tensor) -> Tensor | None:
     return value.grad if value.is_leaf or value.retains_grad else None
 
 
-def _rows(entries: Tensor, inputs: Sequence[Tensor], row: Rows, *, together: bool = True) -> Tensor:
-    """The gradients of all entries (m,), as rows (m, n)."""
-    if together and len(entries) > FEW:
+def _rows(entries: Tensor, inputs: Sequence[Tensor], row: Rows, *, alone: int) -> Tensor:
+    """The gradients of all entries (m,), as rows (m, n); of more than `alone`, batched."""
+    if len(entries) > alone:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # a batched pass that would loop inside says so
             try:

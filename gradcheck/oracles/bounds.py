@@ -15,9 +15,10 @@ import torch
 from flint import arb
 
 from gradcheck.ball import Array, Ball
-from gradcheck.claims import Shape, Written
+from gradcheck.claims import Written
 from gradcheck.errors import EvaluationError
 from gradcheck.functions import Segment
+from gradcheck.jacobians import Shape
 from gradcheck.rigorous.elements import NAN, ONE, ZERO, Elements, as_array
 from gradcheck.rigorous.numbers import OverBudgetError, precision
 from gradcheck.rigorous.rounded import Format, Rounded

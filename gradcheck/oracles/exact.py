@@ -8,17 +8,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
 import numpy as np
 from flint import arb, arb_series
 
 from gradcheck.ball import Array, Ball
-from gradcheck.claims import Shape, Written
+from gradcheck.claims import Written
 from gradcheck.errors import EvaluationError
 from gradcheck.functions import Environment, Function, Segment
-from gradcheck.rigorous.elements import NAN, ZERO, Elements, as_array, is_series
+from gradcheck.jacobians import Shape
+from gradcheck.rigorous.elements import (
+    NAN,
+    ONE,
+    ZERO,
+    Elements,
+    as_array,
+    as_value,
+    is_series,
+)
 from gradcheck.rigorous.meaning import BUDGET, BallMeaning
 from gradcheck.rigorous.numbers import OverBudgetError, precision
 from gradcheck.verdict import Proof
@@ -39,10 +48,16 @@ DIRECTIONS: Final = 3
 
 Scale = Callable[[], float]
 """The size of a derivative whose entries may all be 0, computed where that is asked for."""
+Exactly = Callable[[], Environment]
+"""Computes all values in balls, at the precision of the moment, from those that are given."""
 
 
 class DeclinedError(Exception):
     """The exact oracle cannot tell; the message says why."""
+
+
+class TooLargeError(DeclinedError):
+    """It is larger than any float64."""
 
 
 class TooLongError(DeclinedError):
@@ -117,20 +132,26 @@ def _upward(distance: arb) -> float:
     return math.nextafter(float(distance), math.inf) if distance > 0 else float(distance)
 
 
-def jacobian(segment: Segment, scale: Scale) -> Enclosure:
+def jacobian(segment: Segment, scale: Scale, exactly: Exactly | None = None) -> Enclosure:
     """The Jacobian of the segment at the value of its start, of shape output + input.
 
-    `segment` holds its values as `rigorous.numbers.exactly` makes them. `scale` is asked
-    where all entries may be 0.
+    `segment` holds its values as `rigorous.numbers.exactly` makes them, unless they are to be
+    computed `exactly`. `scale` is asked where all entries may be 0.
 
     Raises:
         TooManyColumnsError: It takes too long, all entries of the input together.
         DeclinedError: A choice is undecided, a value does not exist, or it takes too long.
     """
-    return _sharpened(lambda: _columns(segment), scale)
+    return _sharpened(lambda: _columns(_at(segment, exactly)), scale)
 
 
-def directional(segment: Segment, scale: Scale, seed: int) -> Enclosure:
+def _at(segment: Segment, exactly: Exactly | None) -> Segment:
+    return segment if exactly is None else replace(segment, held=exactly())
+
+
+def directional(
+    segment: Segment, scale: Scale, seed: int, exactly: Exactly | None = None
+) -> Enclosure:
     """The derivatives of the segment in some directions, of shape (directions, *output).
 
     Their entries have random signs and sizes from 0.5 to 1.5, so that none cancels or hides. See
@@ -142,28 +163,66 @@ def directional(segment: Segment, scale: Scale, seed: int) -> Enclosure:
     directions = sizes * random.choice([-1.0, 1.0], sizes.shape)
 
     def evaluate() -> Elements:
-        along = np.frompyfunc(lambda x, d: arb_series([x, d], 2), 2, 1)
-        moved = [along(value, direction) for direction in directions]
-        return np.stack([_slopes(segment.value(start, BallMeaning())) for start in moved])
+        along, here = np.frompyfunc(lambda x, d: arb_series([x, d], 2), 2, 1), _at(segment, exactly)
+        moved = [along(as_array(here.held[here.start]), direction) for direction in directions]
+        return np.stack([_slopes(here.value(start, BallMeaning())) for start in moved])
 
     found = _sharpened(evaluate, scale)
     return Enclosure(found.entries, found.bits, directions)
 
 
-def formula(written: Written, segment: Segment, output: Shape, scale: Scale) -> Enclosure:
+def second_derivative(
+    segment: Segment, other: str, vector: str, scale: Scale, exactly: Exactly | None = None
+) -> Enclosure:
+    """The second derivative of the segment by its start and by the value `other`.
+
+    Of shape output + start + other. Times a `vector`, a value of the shape of `other`, where that
+    is named: then of shape output + start.
+
+    With a Taylor series of order 2 along a direction w, f = f₀ + f₁ t + f₂ t², where f₂ is half of
+    wᵀHw, so that uᵀHv is f₂ along u + v less f₂ along u - v, halved. See `jacobian` for errors.
+    """
+
+    def evaluate() -> Elements:
+        here = _at(segment, exactly)
+        by, along = (as_array(here.held[name]) for name in (here.start, other))
+        seconds = [as_array(here.held[vector])] if vector else _units(along.shape)
+        if 2 * by.size * len(seconds) * by.size > JACOBIAN_BUDGET:
+            raise TooManyColumnsError("a second derivative by so many entries takes too long")
+        output = as_array(here.held[here.end]).shape
+        whole = np.empty((by.size, len(seconds), *output), dtype=object)
+        for i, u in enumerate(_units(by.shape)):
+            for j, v in enumerate(seconds):
+                plus, minus = (_curvatures(here, other, u, sign * v) for sign in (1, -1))
+                whole[i, j] = as_value(as_array((plus - minus) / 2))
+        shape = by.shape if vector else by.shape + along.shape
+        return np.moveaxis(whole.reshape(by.size * len(seconds), -1), 0, 1).reshape(output + shape)
+
+    return _sharpened(evaluate, scale, order=2)
+
+
+def formula(
+    written: Written,
+    segment: Segment,
+    output: Shape,
+    scale: Scale,
+    input: Shape | None = None,
+    exactly: Exactly | None = None,
+) -> Enclosure:
     """What the formula says the Jacobian is; `segment` leads to all that the formula reads.
+
+    It is by the segment's start, or by what has the shape `input`.
 
     Raises:
         DeclinedError: A choice is undecided, the formula has no value, or it takes too long.
         ShapeError: It has no shape of a derivative.
     """
-    value = segment.held[segment.start]
-    input = as_array(value).shape
+    by = as_array(segment.held[segment.start]).shape if input is None else input
 
     def evaluate() -> Elements:
-        meaning = BallMeaning()
-        environment = segment.run(value, meaning)
-        return as_array(meaning.counted(written.jacobian(environment, output, input, meaning)))
+        meaning, here = BallMeaning(), _at(segment, exactly)
+        environment = here.run(here.held[here.start], meaning)
+        return as_array(meaning.counted(written.jacobian(environment, output, by, meaning)))
 
     return _sharpened(evaluate, scale)
 
@@ -182,12 +241,12 @@ def value(function: Function, given: Environment, name: str, scale: Scale) -> En
     return _sharpened(evaluate, scale)
 
 
-def _sharpened(evaluate: Callable[[], Elements], scale: Scale) -> Enclosure:
-    """What `evaluate` finds at the first precision at which it is sharp."""
+def _sharpened(evaluate: Callable[[], Elements], scale: Scale, order: int = 1) -> Enclosure:
+    """What `evaluate` finds by series of that order, at the first precision that is enough."""
     reason = ""
     for bits in PRECISIONS:
         try:
-            with precision(bits):
+            with precision(bits, order):
                 entries = evaluate()
         except EvaluationError as error:
             reason = str(error)
@@ -196,7 +255,7 @@ def _sharpened(evaluate: Callable[[], Elements], scale: Scale) -> Enclosure:
             continue
         if _are_sharp(entries, scale):
             if any(abs(entry) > _LARGEST for entry in entries.flat):
-                raise DeclinedError("it is larger than any float64")
+                raise TooLargeError("it is larger than any float64")
             return Enclosure(entries, bits)
         reason = f"it is not known to {SHARP} bits at a precision of {bits}"
         if any(entry.is_nan() for entry in entries.flat):
@@ -255,3 +314,40 @@ def _slope(entry: Any) -> arb:
     if is_series(entry):
         return entry[1] if entry[0].is_finite() else NAN
     return ZERO if isinstance(entry, bool) or entry.is_finite() else entry
+
+
+def _units(shape: Shape) -> list[Elements]:
+    """The direction of each entry."""
+    units = []
+    for at in np.ndindex(shape):
+        unit = np.full(shape, ZERO)
+        unit[at] = ONE
+        units.append(unit)
+    return units
+
+
+def _moved(entry: Any, direction: Any) -> Any:
+    """An entry that moves, or one that was moved already, moved on."""
+    if direction == 0:
+        return entry
+    along = arb_series([0, direction], 3)
+    return entry + along if is_series(entry) else arb_series([entry, direction], 3)
+
+
+def _curvatures(segment: Segment, other: str, first: Elements, second: Elements) -> Elements:
+    """The coefficients of t² where the start moves along one direction, `other` along another."""
+    moved = {name: as_array(segment.held[name]) for name in (segment.start, other)}
+    for name, direction in ((segment.start, first), (other, second)):
+        moved[name] = as_array(np.frompyfunc(_moved, 2, 1)(moved[name], as_array(direction)))
+    line = replace(segment, held={**segment.held, other: as_value(moved[other])})
+    meaning = BallMeaning()
+    result = meaning.counted(line.value(as_value(moved[segment.start]), meaning))
+    return as_array(np.frompyfunc(_curvature, 1, 1)(as_array(result)))
+
+
+def _curvature(entry: Any) -> arb:
+    """The coefficient of t²; a constant has 0, if it exists."""
+    if not is_series(entry):
+        return ZERO if isinstance(entry, bool) or entry.is_finite() else entry
+    is_known = entry.prec >= 3 and entry[0].is_finite() and entry[1].is_finite()
+    return entry[2] if is_known else NAN

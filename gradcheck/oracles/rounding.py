@@ -26,12 +26,20 @@ Disturb = Callable[[int, Noise], Tensor]
 
 
 def repeated(evaluate: Callable[[], Tensor], undisturbed: Tensor | None = None) -> Disturb:
-    """Evaluations one after the other, of whatever torch code; the first may be known already."""
+    """Evaluations one after the other, of whatever torch code; the first may be known already.
+
+    One that raises under noise is NaN: some operations refuse what is not quite 0 or 1.
+    """
 
     def disturb(count: int, noise: Noise) -> Tensor:
         first = evaluate() if undisturbed is None else undisturbed
+        others = []
         with MonteCarlo(noise):
-            others = [evaluate() for _ in range(count - 1)]
+            for _ in range(count - 1):
+                try:
+                    others.append(evaluate())
+                except Exception:
+                    others.append(torch.full_like(first, torch.nan))
         return torch.stack([first, *others])
 
     return disturb

@@ -226,6 +226,9 @@ def _tally(summary: Summary) -> Text:
     ]
     if summary.unstable:
         parts.append(Text(f"{summary.unstable} unstable (-v shows them)", "yellow"))
+    if summary.partial:
+        cases = f"{len(summary.partial)} case{'s'[: len(summary.partial) != 1]}"
+        parts.append(Text(f"inputs not covered in {cases} (-v shows them)", "yellow"))
     return Text(", ").join(parts) if parts else Text("nothing run")
 
 

@@ -1,8 +1,9 @@
-"""Elements: a ball, or a Taylor series of order 1 with balls in it.
+"""Elements: a ball, or a Taylor series with balls in it.
 
 A ball (`arb`) is a constant; what depends on the variable is a series (`arb_series`), value +
-slope·t with t² = 0, whose arithmetic is what makes the derivative: no rule of ours is in it. A
-value that does not exist is NaN. Functions take arguments in the order of the word's signature.
+slope·t with t² = 0, or with one coefficient more for a second derivative, whose arithmetic is what
+makes the derivative: no rule of ours is in it. A value that does not exist is NaN. Functions take
+arguments in the order of the word's signature.
 
 A piecewise function of a ball encloses all its values; of a series it takes the piece that the
 value lies in, if that is certain.
@@ -105,7 +106,7 @@ def divided(a: Element, b: Element) -> Element:
 def is_finite(x: Element) -> bool:
     """Whether it has a value, and a slope where it depends on the variable."""
     if is_series(x):
-        return bool(x[0].is_finite() and x[1].is_finite())
+        return all(x[order].is_finite() for order in range(x.prec))
     return not isinstance(x, arb) or bool(x.is_finite())
 
 

@@ -37,10 +37,13 @@ def polygamma(x: Element, n: int) -> Element:
 def _right(x: Element, n: int) -> Element:
     """The same right of 0: derivatives of lgamma are coefficients of its Taylor series."""
     order, kept = n + 1, ctx.cap
-    ctx.cap = order + 2
+    ctx.cap = order + 3
     try:
-        series = arb_series([constant(x), 1], order + 2).lgamma()
+        series = arb_series([constant(x), 1], order + 3).lgamma()
     finally:
         ctx.cap = kept
-    value, slope = series[order] * arb(order).fac(), series[order + 1] * arb(order + 1).fac()
-    return arb_series([value, slope * x[1]], 2) if is_series(x) else value
+    value, slope, curvature = (series[k] * arb(k).fac() for k in range(order, order + 3))
+    if not is_series(x):
+        return value
+    step = x - constant(x)
+    return value + slope * step + curvature / 2 * step * step

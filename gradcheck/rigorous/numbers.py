@@ -24,16 +24,19 @@ class OverBudgetError(ArithmeticError):
 
 
 class precision:  # noqa: N801
-    """Ball arithmetic with so many bits, series of order 1, in a `with`; then all is as it was."""
+    """Ball arithmetic with so many bits, in a `with`; then all is as it was.
 
-    __slots__ = ("_bits", "_kept")
+    Series are of order 1, or of another.
+    """
 
-    def __init__(self, bits: int) -> None:
-        self._bits = bits
+    __slots__ = ("_bits", "_kept", "_order")
+
+    def __init__(self, bits: int, order: int = 1) -> None:
+        self._bits, self._order = bits, order
 
     def __enter__(self) -> None:
         self._kept = ctx.prec, ctx.cap
-        ctx.prec, ctx.cap = self._bits, 2
+        ctx.prec, ctx.cap = self._bits, self._order + 1
 
     def __exit__(self, *error: object) -> None:
         ctx.prec, ctx.cap = self._kept

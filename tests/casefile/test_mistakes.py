@@ -52,9 +52,9 @@ MISTAKES = {
     "an unknown key of a case that is like none": (
         case(zzz="1"),
         (
-            "5:5: unknown key `zzz`: known are about, autograd, constants, derivatives, "
-            "devices, digits, dtypes, expect, function, inputs, points, resolution, samples, "
-            "sizes, skip, source, subgradient, tags, xfail"
+            "5:5: unknown key `zzz`: known are about, autograd, backward, constants, cotangents, "
+            "derivatives, devices, digits, dtypes, expect, function, inputs, jvp, outputs, points, "
+            "resolution, samples, sizes, skip, source, subgradient, tags, xfail"
         ),
     ),
     "a misspelled key that is needed": (
@@ -81,7 +81,7 @@ MISTAKES = {
     ),
     "a point that is its inputs": (
         ("a:\n  function: x\n  derivatives: {x: 1}\n  points:\n    - {x: 1}\n"),
-        "5:10: unknown key `x`: known are expect, inputs, samples",
+        "5:10: unknown key `x`: known are cotangents, expect, inputs, samples",
     ),
     "an unknown key of a recurrence": (
         case(
@@ -384,18 +384,18 @@ MISTAKES = {
     ),
     "a name before its step": (
         case(function="{z: sin(y), y: x**2}", derivatives="{x: 1}"),
-        "2:23: `y` is not known yet: steps run in order",
+        "2:23: `y` is not known yet: it is computed below",
     ),
     "a state before its recurrence": (
         case(
             function="{z: h, recurrence: {steps: 2, states: {h: {start: x, next: h}}}}",
             derivatives="{x: 1}",
         ),
-        "2:19: `h` is not known yet: steps run in order",
+        "2:19: `h` is not known yet: it is computed below",
     ),
     "a step that uses itself": (
         case(function="{z: z + x}", derivatives="{x: 1}"),
-        "2:19: `z` is not known yet: steps run in order",
+        "2:19: `z` is not known yet: it is computed below",
     ),
     "an input that hides a word": (
         case(function="var**2", inputs="{var: 1}", derivatives="{var: 1}"),
@@ -508,8 +508,8 @@ MISTAKES = {
         "4:19: `w` is not a derivative: write an input's name, or a link dA/dB",
     ),
     "a second derivative": (
-        case(derivatives="{d2out/dx2: 2}"),
-        "4:19: `d2out/dx2` is not a derivative: did you mean `dout/dx`?",
+        case(derivatives="{d2out/dx: 2}"),
+        "4:19: `d2out/dx` is not a derivative: did you mean `dout/dx`?",
     ),
     "one derivative twice": (
         case(derivatives="{x: 2*x, dout/dx: 2*x}"),
@@ -820,7 +820,7 @@ MISTAKES = {
     # the case
     "nothing to check": (
         case(derivatives=None),
-        "1:3: nothing to check: write `derivatives` or `expect`",
+        "1:3: nothing to check: write `derivatives`, `backward`, `jvp` or `expect`",
     ),
     "no inputs": (
         case(function="2", inputs=None, derivatives=None, expect="{out: 2}"),
@@ -1042,7 +1042,7 @@ DEFINITIONS = {
     "a step before its time": (
         "b4(y): {p: q, q: y}",
         "b4(x)",
-        "14: `q` is not known yet: steps run in order",
+        "14: `q` is not known yet: it is computed below",
     ),
     "a step that hides a word": (
         "b5(y): {sum: y}",

@@ -184,4 +184,4 @@ def test_random_evaluations_are_within_their_radius():
         assert tally.outside <= 4, (dtype, tally.outside)
         assert len(tally.far) <= 1, tally.far
         assert tally.finite >= 0.95 * tally.count
-        assert np.median(tally.ratios) <= 100
+        assert np.median(tally.ratios) <= 200  # it varies by two among seeds, and is 35 to 60
