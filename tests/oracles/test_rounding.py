@@ -152,8 +152,8 @@ def test_the_mode_ends_also_after_an_exception():
         calls.append(x.exp())
         raise ArithmeticError("no value")
 
-    with pytest.raises(ArithmeticError):
-        measure(repeated(raises, expected), expected.dtype)
+    found = measure(repeated(raises, expected), expected.dtype)
+    assert np.isinf(found.radius).all()  # what raises under noise is not known
     assert not torch.equal(calls[0], expected)
     assert torch.equal(x.exp(), expected)
 
