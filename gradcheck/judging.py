@@ -12,6 +12,7 @@ from torch import Tensor
 from gradcheck.answers import Along, Answers, entries
 from gradcheck.ball import Ball
 from gradcheck.claims import Claim, Written
+from gradcheck.complex_claim import judge_complex
 from gradcheck.conclusion import Fields, conclude
 from gradcheck.entries import claim_label, direction_label
 from gradcheck.errors import EvaluationError, ShapeError
@@ -37,6 +38,9 @@ def judge_claim(
     if problem := too_large(place.value(claim.output).numel(), place.value(claim.input).numel()):
         for formula in claim.formulas or (None,):
             yield _along(place, claim, formula, truths, problem, ())
+        return
+    if place.is_complex:
+        yield from judge_complex(place, claim)
         return
     check = _Check(place, claim, truths, thorough)
     try:

@@ -61,9 +61,13 @@ class Extension:
 
 
 def backward_extension(outputs: Sequence[str], states: Iterable[str]) -> Extension:
-    """The cotangents of outputs, what is added to `states`, and the objective Σ u·out."""
+    """The cotangents of outputs, what is added to `states`, and the objective Re Σ ū·out.
+
+    Its gradient by a complex value is, in torch's conjugate convention, that value's cotangent.
+    """
     terms: list[Node] = [
-        _call("sum", _call("mul", _name(cotangent(output)), _name(output))) for output in outputs
+        _call("sum", _call("real", _call("mul", _call("conj", _name(u)), _name(output))))
+        for u, output in ((cotangent(output), output) for output in outputs)
     ]
     total = terms[0]
     for term in terms[1:]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from gradcheck.casefile.case import Case, DType, Point
-from gradcheck.casefile.inputs import Sampled
+from gradcheck.casefile.case import COMPLEX, Case, DType, Point
+from gradcheck.casefile.inputs import Sampled, Value
 from gradcheck.claims import Claim
 from gradcheck.demands import Demands
 from gradcheck.errors import EvaluationError
@@ -26,6 +26,8 @@ TORCH_DTYPE = {
     "float32": torch.float32,
     "float16": torch.float16,
     "bfloat16": torch.bfloat16,
+    "complex128": torch.complex128,
+    "complex64": torch.complex64,
 }
 CPU = torch.device("cpu")
 
@@ -49,17 +51,24 @@ class Place:
         """
         where = torch.device(device)
         given = {
-            name: _tensor(value.array(f"{case.name}.{name}", point.draw), TORCH_DTYPE[dtype], where)
+            name: _tensor(_drawn(value, f"{case.name}.{name}", point, dtype), dtype, where)
             for name, value in point.values.items()
         }
         meaning = TorchMeaning(TORCH_DTYPE[dtype], where)
         environment = case.function.run({**case.sizes, **given}, meaning)
         for seed in case.extension.seeds:
-            value = _seeded(case, point, seed, environment)
-            environment[seed.name] = _tensor(value, TORCH_DTYPE[dtype], where)
+            like = None if seed.like is None else environment[seed.like]
+            value = _tensor(_seeded(case, point, seed, like), dtype, where)
+            is_real = not isinstance(like, Tensor) or not like.is_complex()
+            environment[seed.name] = value.real if is_real else value
         for step in case.extension.steps:
             step.run(environment, meaning)
         return cls(case, point, dtype, where, environment)
+
+    @property
+    def is_complex(self) -> bool:
+        """Whether values are complex, unless a word makes them real."""
+        return self.dtype in COMPLEX
 
     def value(self, name: str) -> Tensor:
         """The value of a name.
@@ -136,13 +145,12 @@ class Place:
         return {name: _widened(value) for name, value in self.environment.items()}
 
 
-def _seeded(case: Case, point: Point, seed: Seed, environment: Environment) -> Any:
+def _seeded(case: Case, point: Point, seed: Seed, like: Any) -> Any:
     """The values of a seed: as given for the point, or drawn.
 
     Raises:
         EvaluationError: What is given has another shape than it should have.
     """
-    like = None if seed.like is None else environment[seed.like]
     if like is not None and not isinstance(like, Tensor):
         raise EvaluationError(f"`{seed.like}` has several results: choose one, as in slogdet(x)[0]")
     shape = () if like is None else tuple(like.shape)
@@ -160,16 +168,35 @@ def _seeded(case: Case, point: Point, seed: Seed, environment: Environment) -> A
             missing = f"write its cotangent under `cotangents: {{{seed.spelled}: …}}`"
             raise EvaluationError(f"`{seed.like}` has shape {list(shape)}: {missing}")
         return np.ones(())
-    return Sampled(shape, "normal").array(f"{case.name}.{seed.name}", point.draw)
+    drawn, name = Sampled(shape, "normal"), f"{case.name}.{seed.name}"
+    is_complex = like is not None and like.is_complex()
+    return _drawn(drawn, name, point, "complex128" if is_complex else "float64")
 
 
-def _tensor(array: Any, dtype: torch.dtype, device: torch.device) -> Tensor:
-    tensor = torch.from_numpy(array)
-    return tensor.to(device, dtype if tensor.is_floating_point() else None)
+def _drawn(value: Value, seed: str, point: Point, dtype: DType) -> Any:
+    """The numbers of a value; in a complex dtype, what is drawn has imaginary parts of its own."""
+    array = value.array(seed, point.draw)
+    is_drawn = isinstance(value, Sampled) and value.distribution in _WITH_IMAGINARY_PARTS
+    if dtype not in COMPLEX or not is_drawn:
+        return array
+    return array + 1j * value.array(f"{seed} (imaginary)", point.draw)
+
+
+_WITH_IMAGINARY_PARTS: Final = ("normal", "uniform")
+
+
+def _tensor(array: Any, dtype: DType, device: torch.device) -> Tensor:
+    """A tensor of that dtype; of whole numbers and of a seed without imaginary parts, its own."""
+    tensor = torch.from_numpy(np.asarray(array))
+    wanted = TORCH_DTYPE[dtype]
+    return tensor.to(device, wanted if tensor.is_floating_point() or tensor.is_complex() else None)
 
 
 def _largest(tensor: Tensor) -> float:
-    return float(tensor.detach().to(torch.float64).abs().max()) if tensor.numel() else 0.0
+    if not tensor.numel():
+        return 0.0
+    wide = torch.complex128 if tensor.is_complex() else torch.float64
+    return float(tensor.detach().to(wide).abs().max())
 
 
 def _widened(value: Any) -> Any:

@@ -54,6 +54,8 @@ class TorchMeaning:
             return function(*arguments)
         positional = word.positional(len(arguments))
         values = [self._value(*pair) for pair in zip(positional, arguments, strict=True)]
+        if self.dtype.is_complex and any(map(_is_complex, values)):
+            values = [self._complex(value) for value in values]
         named = {
             name: self._value(word.named[name], value)
             for name, value in keywords.items()
@@ -137,7 +139,16 @@ class TorchMeaning:
 
     def _counted(self, value: Any) -> Tensor:
         tensor = self._tensor(value)
-        return tensor if tensor.dtype == self.dtype else tensor.to(self.dtype)
+        if tensor.dtype == self.dtype:
+            return tensor
+        if self.dtype.is_complex:  # what is real stays so, where nothing else is complex
+            return tensor if tensor.is_floating_point() else tensor.to(self.dtype.to_real())
+        return tensor.to(self.dtype)
+
+    def _complex(self, value: Any) -> Any:
+        """Among complex values, a real one as a complex one: many operations want one dtype."""
+        is_real = isinstance(value, Tensor) and value.is_floating_point()
+        return value.to(self.dtype) if is_real else value
 
     def _raw(self, value: Any) -> Tensor:
         """A mask or an index: whole numbers written in lists are exact in any dtype."""
@@ -162,6 +173,10 @@ class TorchMeaning:
             raise ValueError("detach is used more often than when its values were recorded")
         self.detached.append(constant)
         return constant
+
+
+def _is_complex(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_complex()
 
 
 @functools.cache

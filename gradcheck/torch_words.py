@@ -109,6 +109,10 @@ def expand(input: Tensor, *size: Size) -> Tensor:
     return expanded
 
 
+def imag(input: Tensor) -> Tensor:
+    return torch.imag(input) if input.is_complex() else torch.zeros_like(input)
+
+
 def kron(input: Tensor, other: Tensor) -> Tensor:
     # torch's own asks for a view that transposed values do not have.
     return torch.kron(input.contiguous(), other.contiguous())

@@ -15,7 +15,7 @@ import yaml
 from click.testing import CliRunner
 from torch import Tensor
 
-from gradcheck.casefile.case import DEFAULT_RESOLUTION, Case
+from gradcheck.casefile.case import COMPLEX, DEFAULT_RESOLUTION, Case
 from gradcheck.casefile.document import Document
 from gradcheck.casefile.load import find, load, read
 from gradcheck.claims import RecurrentFormula
@@ -253,7 +253,7 @@ def test_every_record_passes_at_the_default_resolution_and_names_its_truth(libra
             continue
         assert record["resolution"] <= DEFAULT_RESOLUTION[record["dtype"]], record
         is_evaluation = record["formula"] == "" and "exact" not in record["oracles"]
-        if record["case"] in AT_A_KINK:
+        if record["case"] in AT_A_KINK or record["dtype"] in COMPLEX:
             continue
         assert record["truth"] == ("" if is_evaluation else "exact"), record
 

@@ -166,7 +166,17 @@ def test_an_elementwise_word_takes_a_plain_number(name):
     assert torch.equal(evaluate(f"{name}(0.25)"), at)
 
 
-CONSTANT = {"floor", "round", "sign", "detach", "zeros_like", "ones_like", "full_like", "one_hot"}
+CONSTANT = {
+    "imag",
+    "floor",
+    "round",
+    "sign",
+    "detach",
+    "zeros_like",
+    "ones_like",
+    "full_like",
+    "one_hot",
+}
 CONSTANT |= {"zeros", "ones", "eye", "arange", "pi", "e", "lt", "le", "gt", "ge", "eq", "ne"}
 CONSTANT |= {"logical_and", "logical_or", "logical_not", "floor_divide"}
 

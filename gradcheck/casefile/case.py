@@ -15,18 +15,28 @@ from gradcheck.modes import Extension
 from gradcheck.passes import Passes
 from gradcheck.second_claim import SecondClaim
 
-DType = Literal["float64", "float32", "float16", "bfloat16"]
+DType = Literal["float64", "float32", "float16", "bfloat16", "complex128", "complex64"]
 
 DEFAULT_RESOLUTION: Final[dict[DType, float]] = {
     "float64": 1e-6,
     "float32": 1e-3,
     "float16": 2e-2,
     "bfloat16": 2e-2,
+    "complex128": 1e-6,
+    "complex64": 1e-3,
 }
 """The relative error that a check must be able to notice, unless a case says otherwise."""
 
-WIDTH: Final[dict[DType, int]] = {"bfloat16": 8, "float16": 11, "float32": 24, "float64": 53}
+WIDTH: Final[dict[DType, int]] = {
+    "bfloat16": 8,
+    "float16": 11,
+    "float32": 24,
+    "float64": 53,
+    "complex64": 24,
+    "complex128": 53,
+}
 """Bits of a significand."""
+COMPLEX: Final[frozenset[DType]] = frozenset({"complex128", "complex64"})
 
 DIGITS: Final[Mapping[DType, float]] = {
     dtype: bits * math.log10(2) for dtype, bits in WIDTH.items()
@@ -123,5 +133,5 @@ class Case:
 
     @property
     def widest(self) -> DType:
-        """The dtype in which published numbers are held to the truth."""
-        return max(self.dtypes, key=lambda dtype: WIDTH[dtype])
+        """The dtype in which published numbers, which are real, are held to the truth."""
+        return max(self.dtypes, key=lambda dtype: (dtype not in COMPLEX, WIDTH[dtype]))

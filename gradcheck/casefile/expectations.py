@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from gradcheck.casefile import models
-from gradcheck.casefile.case import DType, Expectation
+from gradcheck.casefile.case import COMPLEX, DType, Expectation
 from gradcheck.casefile.derivatives import Derivatives
 from gradcheck.casefile.document import Path
 from gradcheck.casefile.names import Reader, listed, near
@@ -48,6 +48,9 @@ class Expectations:
             here = (*path, index) if isinstance(point.expect, list) else path
             if block is None:
                 continue
+            if COMPLEX.issuperset(self.dtypes):
+                message = "published numbers are real: add a real dtype to `dtypes`"
+                self.read.report(here, message, key=True)
             self._check(block, here)
             for name, printed in block.named.items():
                 quantity = self._quantity(name, (*here, name), block.of)

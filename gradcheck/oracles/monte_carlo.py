@@ -32,7 +32,7 @@ _NAMES: Final = (
     "nanmedian neg new_empty new_empty_strided new_full new_ones new_zeros ones ones_like "
     "positive relu repeat roll round scalar_tensor scatter select_backward select_scatter sgn "
     "sign slice_backward sort stack threshold_backward topk tril triu kthvalue where zero_ "
-    "zeros zeros_like _local_scalar_dense unbind split narrow_copy trunc ceil"
+    "conj real imag zeros zeros_like _local_scalar_dense unbind split narrow_copy trunc ceil"
 )
 _EXACT: Final = frozenset(_NAMES.split())
 """Operations, of torch and of the language, that move, pick or make numbers and round none."""

@@ -34,7 +34,7 @@ NEAR_POLES: Final = frozenset({"digamma", "polygamma"})
 ROUNDED_ONCE: Final = frozenset(
     {"add", "sub", "mul", "div", "neg", "positive", "sqrt", "reciprocal", "square", "abs", "sign"}
     | {"floor", "round", "relu", "minimum", "maximum", "clamp", "where", "detach", "full_like"}
-    | {"zeros_like", "ones_like", "lt", "le", "gt", "ge", "eq", "ne"}
+    | {"conj", "real", "imag", "zeros_like", "ones_like", "lt", "le", "gt", "ge", "eq", "ne"}
     | {"logical_and", "logical_or", "logical_not"}
 )
 """Pointwise words whose result in torch is the exact one, rounded; others are two units off."""

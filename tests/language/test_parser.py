@@ -288,7 +288,7 @@ CALLED = "only words and definitions can be called"
         ("2(a)", CALLED, 0, 1),
         ("sin(a)(b)", CALLED, 0, 6),
         ("__import__('os')", f"`__import__` {UNKNOWN}", 0, 10),
-        ("eval('1')", f"`eval` {UNKNOWN}", 0, 4),
+        ("eval('1')", "`eval` is not a word: did you mean `real`?", 0, 4),
         ("open('/etc/passwd')", f"`open` {UNKNOWN}", 0, 4),
         ("torch.load('a')", "`load` is not a word: did you mean `logaddexp`?", 0, 10),
         ("torch.mse(a, b)", f"`mse` {UNKNOWN}", 0, 9),
