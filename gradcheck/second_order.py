@@ -169,7 +169,7 @@ class _Check:
                 entries = slope.reshape(-1)
                 chosen = entries.unbind() if vector is None else [entries @ vector]
                 by = [_gradient(one, first)[0].reshape(-1) for one in chosen]
-                rows.append(torch.stack(by, dim=1))
+                rows.append(torch.stack(by, dim=1) if by else first.new_empty((first.numel(), 0)))
         whole = torch.stack(rows) if rows else first.new_empty((0, first.numel(), 1))
         return whole.detach().reshape((*self.output, *self.input))
 

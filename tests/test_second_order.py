@@ -87,6 +87,17 @@ def test_a_hessian_its_product_and_a_mixed_one_pass_in_every_dtype() -> None:
     assert {r.quantity for r in results} == set(right)
 
 
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_no_entry_and_one_entry_have_second_derivatives_too(n: int) -> None:
+    inputs = {
+        "x": {"shape": ["n"], "sample": "normal"},
+        "A": {"shape": ["n", "n"], "sample": "normal"},
+    }
+    case = {"function": "x @ A @ x", "inputs": inputs, "sizes": {"n": n}}
+    right = {"d2out/dx dx": "A + A.T", "d2out/dx dx @ x": "(A + A.T) @ x"}
+    assert [r.verdict for r in run(case, derivatives=right)] == ["pass", "pass"]
+
+
 @pytest.mark.parametrize(
     ("key", "wrong"),
     [

@@ -196,7 +196,8 @@ def second_derivative(
                 plus, minus = (_curvatures(here, other, u, sign * v) for sign in (1, -1))
                 whole[i, j] = as_value(as_array((plus - minus) / 2))
         shape = by.shape if vector else by.shape + along.shape
-        return np.moveaxis(whole.reshape(by.size * len(seconds), -1), 0, 1).reshape(output + shape)
+        flat = whole.reshape(by.size * len(seconds), math.prod(output))
+        return flat.T.reshape(output + shape)
 
     return _sharpened(evaluate, scale, order=2)
 
