@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from gradcheck.runner import Job
     from gradcheck.selection import Selection
 
-DTYPES: Final = ("float64", "float32", "float16", "bfloat16")
+REAL: Final = ("float64", "float32", "float16", "bfloat16")
+DTYPES: Final = (*REAL, "complex128", "complex64")
 INTERNAL_ERROR, USAGE, NOTHING, INTERRUPTED, BROKEN_PIPE = 3, 4, 5, 130, 141
 
 _paths = click.argument("paths", nargs=-1, metavar="[PATH[::CASE]]...")
@@ -162,9 +163,16 @@ def _run_all(
 @_paths
 @_keyword
 @_tags
-def list_cases(paths: Sequence[str], keyword: str, tags: Sequence[str]) -> int:
+@click.option("--table", "as_table", is_flag=True, help="A table in Markdown, a row a file.")
+def list_cases(paths: Sequence[str], keyword: str, tags: Sequence[str], as_table: bool) -> int:
     """List the cases at PATHs."""
     selection = _selection(paths, keyword, tags)
+    if as_table:
+        from gradcheck.report.library import table
+
+        for line in table(selection.cases):
+            click.echo(line)
+        return 2 if _show_problems(selection) else 0 if selection.count else NOTHING
     for file, cases in selection.cases.items():
         for case in cases:
             about = f"  {case.about}" if case.about else ""
@@ -189,7 +197,8 @@ def explain(paths: Sequence[str], device: str, dtypes: Sequence[str]) -> int:
     problems = _show_problems(selection)
     console = _console()
     for case in (case for cases in selection.cases.values() for case in cases):
-        for one in explained(case, dtypes or DTYPES, where):  # type: ignore[arg-type]
+        own = REAL if set(case.dtypes) & set(REAL) else case.dtypes
+        for one in explained(case, dtypes or own, where):  # type: ignore[arg-type]
             for line in sheet(one):
                 console.print(line, soft_wrap=True, highlight=False)
             console.print()

@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from gradcheck.casefile.case import Case, DType, Point
 from gradcheck.errors import EvaluationError
 from gradcheck.functions import Recurrence
+from gradcheck.modes import JVP
 from gradcheck.place import Place
 from gradcheck.results import Result
 from gradcheck.runner import Job, run
@@ -62,13 +64,17 @@ def explain(case: Case, dtypes: Sequence[DType], device: str) -> Iterator[Explan
 
 
 def _values(place: Place) -> Iterator[Value]:
-    """Those of the inputs, of the constants and of the steps, in order."""
+    """Those of the inputs, of the constants and of the steps, in order, then what is drawn."""
     function = place.case.function
     for name in function.given:
         yield Value(name, "", _array(place.environment[name]))
     for step in function.steps:
         for name in step.names:
             yield Value(name, _formula(step, name), _array(place.environment[name]))
+    for seed in place.case.extension.seeds:
+        if seed.is_random:
+            name = seed.spelled or f"d{seed.like}{JVP}"
+            yield Value(name, "", _array(place.environment[seed.name]))
 
 
 def _formula(step: Any, name: str) -> str:
@@ -83,5 +89,6 @@ def _array(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_array(one) for one in value]
     if isinstance(value, Tensor):
-        return value.detach().cpu().double().numpy()
+        wide = torch.complex128 if value.is_complex() else torch.float64
+        return value.detach().cpu().to(wide).resolve_conj().numpy()
     return np.asarray(value)

@@ -366,6 +366,16 @@ def test_a_formula_beyond_any_number_is_wrong():
     assert "larger than any float64" in only(report).notes[0]
 
 
+def test_sizes_may_be_divided_and_values_may_be_called_t():
+    report = gradcheck.check(
+        {"y": "reshape(x, [c // 2, 2])", "loss": "sum(T*y[c % 3]**2) + sum(y.T[0])"},
+        {"x": {"shape": ["c"], "sample": "normal"}, "T": 1.5},
+        sizes={"c": 4},
+        derivatives={"T": "sum(y[1]**2)", "dloss/dy": "[[1, 0], [2*T*y[1, 0] + 1, 2*T*y[1, 1]]]"},
+    )
+    assert {(r.verdict, r.truth) for r in report.results} == {("pass", "exact")}
+
+
 def test_steps_are_checked_link_by_link():
     steps = {"y": "x**2", "z": "sin(y)"}
     right = {"dz/dy": "cos(y)", "dz/dx": "dz/dy*2*x"}

@@ -15,7 +15,7 @@ from gradcheck.language.leibniz import Link, parse_link
 from gradcheck.language.parser import parse
 from gradcheck.language.spelling import suggestion
 from gradcheck.language.tree import Name, walk
-from gradcheck.language.vocabulary import WORDS
+from gradcheck.language.vocabulary import ATTRIBUTES, WORDS
 
 IDENTIFIER: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 RESERVED: Final = ("torch", "math", "recurrence", "of", "dtype")
@@ -30,7 +30,7 @@ _QUOTIENT: Final = re.compile(r"\b(d\w+)\s*/\s*(d\w+)", re.ASCII)
 
 def name_problem(name: str, taken: Mapping[str, str]) -> str | None:
     """What is wrong with a new name; `taken` says what the names so far are."""
-    if name in WORDS:
+    if name in WORDS and name not in ATTRIBUTES:
         other = f"{name}_x" if len(name) > 1 else f"{name}_"
         return f"`{name}` hides a word of the language: use another name, such as `{other}`"
     if not IDENTIFIER.fullmatch(name):

@@ -17,7 +17,7 @@ from gradcheck.language.expression import Definition, Expression
 from gradcheck.language.leibniz import find_links
 from gradcheck.language.spelling import suggestion
 from gradcheck.language.tree import Call, Index, Items, Literal, Name, Node, Number, Slice, Use
-from gradcheck.language.vocabulary import SYNONYMS, WORDS
+from gradcheck.language.vocabulary import ATTRIBUTES, SYNONYMS, WORDS
 from gradcheck.language.word import Parameter, Word
 
 MAX_DEPTH: Final = 100
@@ -203,7 +203,7 @@ class _Reader:
         if start in self.names:
             return Name(start, end, self.names[start])
         word = WORDS.get(node.id)
-        if word is None:
+        if word is None or (node.id in ATTRIBUTES and node.id in self.scope):
             return Name(start, end, node.id)
         if word.signature is not None:
             raise self._refusal(node, f"`{word.name}` is a word: write {word.usage}")
@@ -236,7 +236,7 @@ class _Reader:
         return Call(*self._span(node), WORDS[word], self._all([node.left, *node.comparators]))
 
     def _attribute(self, node: ast.Attribute) -> Node:
-        if node.attr in ("T", "mT"):
+        if node.attr in ATTRIBUTES:
             return Call(*self._span(node), WORDS[node.attr], (self._admit(node.value),))
         if _is_module(node.value) and (word := WORDS.get(node.attr)):
             if word.signature is None:

@@ -472,6 +472,8 @@ TOPICS: Final = {
 BROADCASTING: Final = frozenset(word.name for word in (*ARITHMETIC, *ELEMENTWISE))
 """Words whose result has the shape that their arguments broadcast to."""
 
+ATTRIBUTES: Final = frozenset({"T", "mT"})
+"""Words that follow a dot, so that a value may have their name."""
 POINTWISE: Final = BROADCASTING | {"pi", "e", "zeros_like", "ones_like", "full_like"}
 """Words that work entry by entry."""
 

@@ -50,8 +50,10 @@ def _number(value: Value, indent: str) -> Text:
     array = value.array
     if isinstance(array, list):
         return Text(", ".join(np.array2string(one, precision=6) for one in array))
-    if array.ndim == 0:
+    if array.ndim == 0 and not np.iscomplexobj(array):
         return Text(f"{float(array):.15g}")
+    if array.size > _FEW and np.iscomplexobj(array):
+        return Text(f"{list(array.shape)} of complex numbers")
     if array.size > _FEW:
         return Text(f"{list(array.shape)} from {array.min():.6g} to {array.max():.6g}")
     return Text(np.array2string(array, precision=6, prefix=indent))

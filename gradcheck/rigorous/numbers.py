@@ -85,6 +85,8 @@ def plain(name: str, numbers: Sequence[Any]) -> Any:
             a = fmpq(a)
             if not (a if name == "pow" and rest[0] < 0 else rest[0] or name == "pow"):
                 return Constant(arb.nan())
+        if name in ("floor_divide", "remainder") and not rest[0]:
+            return Constant(arb.nan())
         if name in _RATIONAL:
             return _RATIONAL[name](a, *rest)
         if name in _COMPARISONS:
@@ -93,7 +95,13 @@ def plain(name: str, numbers: Sequence[Any]) -> Any:
     return Constant(result) if type(result) is arb else result
 
 
+def _floor_divide(a: int | fmpq, b: int | fmpq) -> int:
+    return int((fmpq(a) / fmpq(b)).floor())
+
+
 _RATIONAL: Final[Mapping[str, Callable[..., Any]]] = {
+    "floor_divide": _floor_divide,
+    "remainder": lambda a, b: a - b * _floor_divide(a, b),
     "add": operator.add,
     "sub": operator.sub,
     "mul": operator.mul,

@@ -9,6 +9,7 @@ from gradcheck.casefile.document import Document
 from gradcheck.casefile.fields import BLAMES
 from gradcheck.casefile.load import read
 
+DTYPES = "float64, float32, float16, bfloat16, complex128, complex64"
 STEPS = "{y: x**2, z: sin(y)}"
 LOOP = "{recurrence: {steps: 2, states: {h: {start: x, next: w*h}}}}"
 XW = "{x: 1, w: 2}"
@@ -308,15 +309,15 @@ MISTAKES = {
     ),
     "a dtype that is misspelled": (
         case(dtypes="[float32, flaot64]"),
-        ("5:23: `flaot64` is none of float64, float32, float16, bfloat16: did you mean `float64`?"),
+        (f"5:23: `flaot64` is none of {DTYPES}: did you mean `float64`?"),
     ),
     "a dtype that is a number": (
         case(dtypes="32"),
-        "5:13: `32` is none of float64, float32, float16, bfloat16",
+        f"5:13: `32` is none of {DTYPES}",
     ),
     "a dtype in other words": (
         case(dtypes="double"),
-        ("5:13: `double` is none of float64, float32, float16, bfloat16: did you mean `float64`?"),
+        (f"5:13: `double` is none of {DTYPES}: did you mean `float64`?"),
     ),
     "no dtypes": (case(dtypes="[]"), "5:13: `dtypes` is empty"),
     "a device that is none": (
@@ -815,7 +816,7 @@ MISTAKES = {
     ),
     "expect in a dtype that is none": (
         case(expect="{of: handwritten, dtype: float46, x: 6}"),
-        ("5:38: `float46` is none of float64, float32, float16, bfloat16: did you mean `float64`?"),
+        (f"5:38: `float46` is none of {DTYPES}: did you mean `float64`?"),
     ),
     # the case
     "nothing to check": (
@@ -943,8 +944,7 @@ def test_settings_and_formulas_are_read_in_one_pass():
         "f.yaml:5:30: `u` is not known: known are dy/dx, dz/dx, dz/dy, out, x, y, z",
         "f.yaml:6:14: `loss` is not a quantity: known are dy/dx, dz/dy, out, x, y, z",
         "f.yaml:7:17: expected a number above 0 and at most 1, found `0`",
-        "f.yaml:8:13: `float46` is none of float64, float32, float16, bfloat16: did you mean "
-        "`float64`?",
+        f"f.yaml:8:13: `float46` is none of {DTYPES}: did you mean `float64`?",
         "f.yaml:9:5: unknown key `tag`: did you mean `tags`?",
     ]
 
@@ -957,8 +957,7 @@ def test_what_depends_on_an_unread_formula_is_not_known():
 def test_a_wrong_dtype_is_not_also_one_that_is_not_run():
     block = case(dtypes="[flaot32]", expect="{of: handwritten, dtype: float32, x: 6}")
     assert messages("cases:\n" + entry("a", block)) == [
-        "f.yaml:6:14: `flaot32` is none of float64, float32, float16, bfloat16: did you mean "
-        "`float32`?"
+        f"f.yaml:6:14: `flaot32` is none of {DTYPES}: did you mean `float32`?"
     ]
 
 
