@@ -41,6 +41,11 @@ class Step:
     def writes(self) -> tuple[str, ...]:
         return (self.name,)
 
+    @property
+    def words(self) -> frozenset[str]:
+        """The names of the words that it uses."""
+        return self.expression.words
+
     def run(self, environment: Environment, meaning: Meaning) -> None:
         environment[self.name] = meaning.tensor(self.expression.settle(environment, meaning))
 
@@ -81,6 +86,12 @@ class Recurrence:
     @property
     def writes(self) -> tuple[str, ...]:
         return (*self.names, *(trajectory(name) for name in self.names))
+
+    @property
+    def words(self) -> frozenset[str]:
+        """The names of the words that it uses."""
+        used = (expression.words for s in self.states for expression in (s.start, s.next))
+        return frozenset().union(*used)
 
     @property
     def cost(self) -> int:

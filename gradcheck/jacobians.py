@@ -22,8 +22,9 @@ def as_jacobian(
 
     A value has the shape of the Jacobian itself; the input's, where the output has one element (a
     gradient); the output's, where the input has one; or that of both, where they have the same
-    shape (elementwise: the diagonal). A plain number fills a gradient, or is the diagonal. Nothing
-    else broadcasts, since that would hide a forgotten sum.
+    shape (elementwise: the diagonal, of a second derivative by two such inputs too). A plain number
+    fills a gradient, or is the diagonal. Nothing else broadcasts, since that would hide a forgotten
+    sum.
 
     Raises:
         ShapeError: The value is none of these.
@@ -46,8 +47,12 @@ def as_jacobian(
         return value
     if single and shape in _one_element_shapes(output, input):
         return _reshape(value, jacobian, meaning)
-    if shape == output == input:
+    if shape == output and input in (output, (*output, *output)):
         diagonal = meaning.call(WORDS["diag"], [_reshape(value, [-1], meaning)], {})
+        if input != output:  # of an elementwise second derivative, which is a third-order tensor
+            identity = meaning.call(WORDS["eye"], [], {"n": math.prod(output)})
+            pairs = {"equation": "ij,jk->ijk"}
+            diagonal = meaning.call(WORDS["einsum"], [diagonal, identity], pairs)
         return _reshape(diagonal, jacobian, meaning)
     raise ShapeError(f"shape {list(shape)}, {_wanted(output, input)}")
 
@@ -91,7 +96,7 @@ def _wanted(output: Shape, input: Shape) -> str:
     if math.prod(output) == 1:
         return f"but the gradient has the input's shape {list(input)}"
     wanted = f"but the Jacobian has shape {[*output, *input]}"
-    if output == input:
+    if input in (output, (*output, *output)):
         wanted += f" and an elementwise derivative {list(output)}"
     elif math.prod(input) == 1:
         wanted += f" or, by one number, {list(output)}"

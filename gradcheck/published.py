@@ -16,8 +16,8 @@ from gradcheck.errors import ShapeError
 from gradcheck.place import Place
 from gradcheck.verdict import Verdict, judge_expected
 
-_SUBNORMAL: Final = 1e-320
-"""What underflow makes of nothing is no digit."""
+_NOTHING: Final = 1e-290
+"""What underflow, or balls around zero, make of nothing is no digit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def judge_published(
 
 def _unchecked_digits(truth: Ball, expected: Ball) -> str:
     """A note where a number is printed to more digits than the truth is known to."""
-    slack = 64 * np.finfo(np.float64).eps * np.abs(expected.midpoint).max(initial=0.0) + _SUBNORMAL
+    slack = 64 * np.finfo(np.float64).eps * np.abs(expected.midpoint).max(initial=0.0) + _NOTHING
     if not np.any(truth.radius > expected.radius + slack):
         return ""
     widest = float(np.max(truth.radius, initial=0.0))

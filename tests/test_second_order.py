@@ -133,6 +133,30 @@ def test_a_second_derivative_may_use_first_ones_and_be_published() -> None:
     assert (wrong.verdict, wrong.blame) == ("fail", "expected")
 
 
+@pytest.mark.parametrize("x", [2.0, [0.7, 5.5]])
+def test_what_torch_s_polygamma_is_off_by_accuses_nobody(x) -> None:
+    right = {"d2out/dx2": "polygamma(1, x)"}
+    (result,) = run({"function": "lgamma(x)", "inputs": {"x": x}}, derivatives=right)
+    assert result.verdict == "pass"
+    wrong = {"d2out/dx2": "polygamma(1, x)*1.00000001"}
+    (result,) = run({"function": "lgamma(x)", "inputs": {"x": x}}, derivatives=wrong)
+    assert (result.verdict, result.blame) == ("fail", "handwritten")
+
+
+def test_an_elementwise_second_derivative_has_the_shape_of_the_values() -> None:
+    case = {"function": "sin(x)", "inputs": {"x": [0.3, 1.1]}}
+    right = {"d2out/dx2": "-sin(x)", "d2out/dx dx @ x": "-sin(x)*x"}
+    assert [r.verdict for r in run(case, derivatives=right)] == ["pass", "pass"]
+    assert [r.verdict for r in run(case, derivatives={"d2out/dx2": "sin(x)"})] == ["fail"]
+
+
+def test_a_vector_of_another_shape_is_a_mistake_of_the_case() -> None:
+    case = {"function": "sum(x**2)", "inputs": {"x": [1.0, 2.0]}, "constants": {"v": [1, 2, 3]}}
+    (result,) = run(case, derivatives={"d2out/dx dx @ v": "2*x"})
+    assert (result.verdict, result.blame) == ("error", "function")
+    assert "`v` has shape [3]" in result.notes[0]
+
+
 def test_what_the_exact_oracle_cannot_tell_is_inconclusive() -> None:
     (result,) = run({"function": "relu(x)**2", "inputs": {"x": 0.0}}, derivatives={"d2out/dx2": 0})
     assert result.verdict == "inconclusive"

@@ -23,6 +23,7 @@ from gradcheck.language.tree import (
     Slice,
     Use,
     children,
+    walk,
 )
 from gradcheck.language.vocabulary import POINTWISE
 from gradcheck.language.word import Word
@@ -77,6 +78,18 @@ class Expression:
         object.__setattr__(self, "cost", measure.cost)
         object.__setattr__(self, "depth", measure.depth)
         object.__setattr__(self, "is_pointwise", measure.is_pointwise)
+
+    @property
+    def words(self) -> frozenset[str]:
+        """The names of the words that it uses, those of the definitions it uses included."""
+        found: set[str] = set()
+        for node in walk(self.tree):
+            if isinstance(node, Call):
+                found.add(node.word.name)
+            elif isinstance(node, Use):
+                for _, expression in node.definition.steps:
+                    found |= expression.words
+        return frozenset(found)
 
     def evaluate(self, scope: Scope, meaning: Meaning) -> Any:
         """The value at `scope`.
