@@ -346,3 +346,11 @@ def planted_at(entry: str, line: str) -> Written:
         found.append("next")
         data = data["next"]
     return Written(case, tuple(found), Expression(str(data), Number(0, 0, 0)))
+
+
+def test_the_table_of_the_library_is_what_the_command_prints(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    result = CliRunner().invoke(cli, ["list", "--table"], standalone_mode=False)
+    text = (ROOT / "cases" / "README.md").read_text("utf-8")
+    assert text.endswith("\n\n" + result.output)
+    assert len({case.entry for case in CASES}) >= 400
