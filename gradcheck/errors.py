@@ -3,6 +3,7 @@
     GradcheckError
     ├── ExpressionError             text that is not a formula of the expression language
     ├── EvaluationError             a formula that has no value at a point
+    │   └── TooManyStepsError       a recurrence that goes on for too long
     ├── ShapeError                  a hand-written value whose shape is no derivative's
     ├── UsageError                  a path, a selection or a setting that cannot be meant
     ├── InvalidCaseError            a case, or a file, with something wrong in it
@@ -61,6 +62,10 @@ class EvaluationError(GradcheckError):
         if self.expression is None:
             return self.message
         return f"{self.message}, in `{self.expression.text[self.start : self.end]}`"
+
+
+class TooManyStepsError(EvaluationError):
+    """A recurrence, or a pass through one, that takes too many operations."""
 
 
 class ShapeError(GradcheckError):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gradcheck.errors import EvaluationError
+from gradcheck.errors import EvaluationError, TooManyStepsError
 from gradcheck.language.expression import Expression, Meaning, Scope
 from gradcheck.language.parser import MAX_COST
 from gradcheck.language.tree import Name
@@ -102,6 +102,10 @@ class Recurrence:
         """Adds each state's last value and its trajectory to the environment."""
         for name, values in self.unroll(environment, meaning).items():
             environment[name] = values[-1]
+            shapes = list(dict.fromkeys(meaning.shape(value) for value in values))
+            if len(shapes) > 1:
+                before, after = (list(shape or ()) for shape in shapes[:2])
+                raise EvaluationError(f"the state `{name}` changes shape from {before} to {after}")
             environment[trajectory(name)] = meaning.call(WORDS["stack"], [values], {})
 
     def unroll(
@@ -144,7 +148,7 @@ class Recurrence:
         if not isinstance(count, int) or count < 1:
             raise EvaluationError(f"`steps` is a whole number from 1, not {count}")
         if count * self.cost > MAX_COST:
-            raise EvaluationError(f"{count:,} steps take more than {MAX_COST:,} operations")
+            raise TooManyStepsError(f"{count:,} steps take more than {MAX_COST:,} operations")
         return count
 
 

@@ -15,9 +15,10 @@ from gradcheck.claims import Claim, Written
 from gradcheck.complex_claim import judge_complex
 from gradcheck.conclusion import Fields, conclude
 from gradcheck.entries import claim_label, direction_label
-from gradcheck.errors import EvaluationError, ShapeError
+from gradcheck.errors import EvaluationError, ShapeError, TooManyStepsError
 from gradcheck.jacobians import as_jacobian
 from gradcheck.large_claim import judge_along
+from gradcheck.lines import PassFormula
 from gradcheck.oracles import rounding
 from gradcheck.oracles.exact import DeclinedError, Enclosure, TooLargeError, TooLongError
 from gradcheck.place import CPU, Place
@@ -91,6 +92,8 @@ def _along(
 
 
 def _unusable(claim: Claim, formula: Written, error: EvaluationError | ShapeError) -> Fields:
+    if isinstance(error, TooManyStepsError):
+        return _fields(claim, formula, verdict="inconclusive", notes=(f"the formula: {error}",))
     has = "no value" if isinstance(error, EvaluationError) else ""
     note = f"the formula has {has}: {error}" if has else f"the formula has {error}"
     return _fields(
@@ -150,6 +153,9 @@ class _Check:
                 written = self.truths.exact_formula(self.claim, formula)
                 proof = self.truths.proof(self.claim, formula, enclosure, written)
             except TooLargeError as reason:
+                if enclosure.directions is not None:
+                    notes.append(f"the formula is not known exactly: {reason}")
+                    return self._held_to_numeric(formula, found, notes[-1])
                 note = f"the formula has no value that could be right: {reason}"
                 return _fields(
                     self.claim,
@@ -168,6 +174,16 @@ class _Check:
             # Its evaluation may be right by chance, as where rounding makes a choice.
             answers["handwritten"] = along(self.answers.rounded_formula(formula, found))
         judgement = self._judged(truth, answers, proof, along)
+        if (
+            isinstance(formula, PassFormula)
+            and written is not None
+            and judgement.verdict == "pass"
+            and not self.truths.is_linear(self.claim, formula, written)
+        ):
+            given = " or ".join(f"`{name}`" for name in formula.given)
+            note = f"it is right for what was drawn, but it is not linear in {given}"
+            told = {"verdict": "fail", "blame": "handwritten", "truth": "exact", "notes": (note,)}
+            return _fields(self.claim, formula, **told)
         if written is not None and judgement.is_hidden:
             others["formula"] = written.seen_along(enclosure.directions).ball()
         if not is_whole:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from gradcheck.errors import EvaluationError
+from gradcheck.errors import TooManyStepsError
 from gradcheck.functions import Environment, Recurrence, trajectory
 from gradcheck.jacobians import Shape, as_jacobian
 from gradcheck.language.expression import Expression, Meaning, Scope
@@ -90,7 +90,7 @@ class Sweep:
     def run(self, scope: Environment, meaning: Meaning) -> None:
         count = self.recurrence.count(scope, meaning)
         if count * self.cost > MAX_COST:
-            raise EvaluationError(f"{count:,} steps take more than {MAX_COST:,} operations")
+            raise TooManyStepsError(f"{count:,} steps take more than {MAX_COST:,} operations")
         values = {line.name: line.start.settle(scope, meaning) for line in self.carried}
         inside = {**scope, **self._histories(scope, meaning)}
         seen: list[Environment] = []
@@ -169,7 +169,9 @@ class PassFormula:
     def uses(self) -> Mapping[str, object]:
         """The keys of lines that it takes, by name, those that it names itself first."""
         name = self.name.removesuffix("[t]")
-        beside = self.own.taken(name) if isinstance(self.own, Sweep) else set()
+        # Of states that need each other, neither is known to be the root.
+        is_one = isinstance(self.own, Sweep) and not self.is_stepwise
+        beside = self.own.taken(name) if is_one and isinstance(self.own, Sweep) else set()
         found: dict[str, object] = {other: (self.own, other) for other in sorted(beside)}
         wanted = set(self.own.reads)
         for statement in reversed(self.before):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from typing import Final
 
@@ -26,6 +27,8 @@ JACOBIAN_BUDGET: Final = 2**20
 """The most entries that a Jacobian may have."""
 VALUE_BUDGET: Final = 2**12
 """The most entries of an output or an input: each takes a pass of autograd, or many evaluations."""
+SCALE: Final = -2
+"""Times the cotangents that were drawn: of another sign and size."""
 EFFORTS: Final[tuple[Effort, ...]] = ("quick", "full")
 """Full effort is for what a quick look does not settle."""
 
@@ -119,6 +122,22 @@ class Truths:
             return proof
         better = there.proof(again)
         return proof if better.wrong.any() else better
+
+    def is_linear(self, claim: Claim, formula: Written, written: Enclosure) -> bool:
+        """Whether a line of a pass is linear in the cotangents, or tangents, that are given.
+
+        It is looked at once more with these times -2. True where that cannot be told.
+        """
+        place = self._place
+        seeds = [seed.name for seed in place.case.extension.seeds if seed.is_random]
+        segment = place.exact_formula_segment(claim)
+        held = {**segment.held, **{name: segment.held[name] * SCALE for name in seeds}}
+        output = tuple(place.value(claim.output).shape)
+        try:
+            again = exact.formula(formula, replace(segment, held=held), output, self._scale(claim))
+        except DeclinedError:
+            return True
+        return written.scaled(SCALE).overlaps(again)
 
     def ask(self, claim: Claim, effort: Effort) -> Ball:
         """The claim's Jacobian. Raises what the function raises."""

@@ -100,8 +100,8 @@ def judge(
         np.array([b.radius for b in balls]),
     )
     times = np.array([ALLOWANCE[b.basis] for b in balls]).reshape(-1, *[1] * truth.radius.ndim)
-    joint = truth.radius + radius
-    allowed = TRUTH_ALLOWANCE * truth.radius + times * radius
+    joint = _known(truth.radius + radius)
+    allowed = _known(TRUTH_ALLOWANCE * truth.radius + times * radius)
     if scale is None:
         known = max(truth.largest(), *(ball.largest() for ball in balls))
         scale = _scale(known, fallback_scale, negligible)
@@ -121,7 +121,7 @@ def judge(
     alone = truth.basis == "estimated" and len(blame) == len(answers) > 1 and _agree(answers)
     blame = () if alone else blame
     achieved = 2 * _largest(joint if proof is None else proof.radius) / scale
-    blurred = achieved > resolution
+    blurred = not achieved <= resolution
     if blurred and allowance is not None:
         blurred = bool(((2 * joint > resolution * scale) & ~(joint <= allowance)).any())
     undecided = blurred or (proof is None and bool(apart.any()))
@@ -137,6 +137,12 @@ def judge(
         hidden,
         is_allowed,
     )
+
+
+def _known(radius: Array) -> Array:
+    """Radii, infinite where they are none."""
+    known: Array = np.where(np.isnan(radius), np.inf, radius)
+    return known
 
 
 def _difference(distance: Array, proof: Proof | None) -> float:

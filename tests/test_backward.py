@@ -236,6 +236,59 @@ def test_every_alternative_is_judged_and_the_first_is_used() -> None:
     assert [(r.quantity, r.formula) for r in run(case) if r.verdict != "pass"] == [("da", "dh")]
 
 
+@pytest.mark.parametrize("wrong", ["2*x*clamp(dy, -1, 1)", "2*x*abs(dy)", "-2*x*abs(dy)"])
+def test_what_is_right_for_one_cotangent_only_fails(wrong: str) -> None:
+    case = {"function": {"y": "x**2"}, "inputs": {"x": [3.0, 1.0, -1.0, 2.0, 4.0]}}
+    (result,) = run(case, backward={"dx": wrong})
+    assert (result.verdict, result.blame) == ("fail", "handwritten")
+    case["inputs"] = {"x": 3.0}
+    (result,) = run(case, backward={"dx": wrong})
+    assert (result.verdict, result.blame) == ("fail", "handwritten")
+
+
+def test_a_tangent_that_is_right_for_one_sign_only_fails() -> None:
+    case = {"function": {"y": "x**2"}, "inputs": {"x": 3.0}}
+    for wrong in ("2*x*abs(dx)", "-2*x*abs(dx)"):
+        (result,) = run(case, jvp={"dy": wrong})
+        assert (result.verdict, result.blame) == ("fail", "handwritten")
+
+
+def test_where_a_value_overflowed_nothing_passes() -> None:
+    (result,) = run(
+        {"function": {"z": "x**2", "y": "1/z"}, "inputs": {"x": 1e200}}, derivatives={"dy/dz": "5"}
+    )
+    assert result.verdict == "inconclusive"
+    case = {"function": "sum((x - mean(x))**2)", "inputs": {"x": [1e5, 1.0]}}
+    results = run(case, derivatives={"x": "2*(x - mean(x))"}, dtypes=["float16", "float32"])
+    assert [r.verdict for r in results] == ["inconclusive", "pass"]
+
+
+def test_what_goes_on_for_too_long_accuses_nobody() -> None:
+    case = {
+        "function": {
+            "recurrence": {
+                "steps": 10000,
+                "states": {"h": {"start": "h_0", "next": "h + sin(w*h)"}},
+            }
+        },
+        "inputs": {"w": 0.001, "h_0": 0.5},
+    }
+    update = "dh*(1 + w*cos(w*h[0]))" + "*1" * 10
+    lines = {"recurrence": {"dh": {"start": "dh", "next": update}}}
+    assert {r.verdict for r in run(case, backward={**lines, "dh_0": "dh"})} == {"inconclusive"}
+
+
+def test_a_state_that_changes_its_shape_is_told() -> None:
+    state = {"start": "h_0", "next": "concatenate([h, w*h[0:1]])"}
+    case = {
+        "function": {"recurrence": {"steps": 3, "states": {"h": state}}},
+        "inputs": {"w": 2.0, "h_0": [0.5, 2.0]},
+    }
+    (result,) = run(case, derivatives={"w": "1"})
+    assert (result.verdict, result.blame) == ("error", "function")
+    assert "the state `h` changes shape from [3] to [4]" in result.notes[0]
+
+
 # -- cotangents that were published ------------------------------------------------------------
 
 
@@ -262,7 +315,8 @@ def test_a_formula_that_ignores_the_cotangent_fails_where_that_is_drawn() -> Non
     results = run(
         {"function": "x**2", "inputs": {"x": 3.0}}, backward={"dx": "2*x"}, expect={"dx": 6}
     )
-    assert [r.verdict for r in results] == ["pass", "fail"]
+    assert [r.verdict for r in results] == ["fail", "fail"]
+    assert "not linear in `dout`" in results[0].notes[0]
 
 
 def test_a_published_gradient_of_several_outputs_needs_their_cotangent() -> None:

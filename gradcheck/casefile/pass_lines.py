@@ -130,7 +130,7 @@ class PassReader(ABC):
         name = trajectory(line.name) if line.stepwise else line.name
         for own, expression in zip(line.statements, line.expressions, strict=True):
             before = _needed(line.before, own)
-            text, at = expression.text, expression.line or number
+            text, at = _text(own, line.name, expression), expression.line or number
             yield PassFormula(before, own, name, text, at, self.given)
 
     def _plain(
@@ -267,6 +267,13 @@ class PassReader(ABC):
         close = near(line.name, [f"d{name}" for name in self.judged])
         message = f"`{line.name}` is no {self.derivative} of a value, and no later line uses it"
         self.read.report(line.path, message + close, key=True)
+
+
+def _text(own: Statement, name: str, expression: Expression) -> str:
+    """A line as a reader is shown it: of what is carried, both parts."""
+    carried = [one for one in own.carried if one.name == name] if isinstance(own, Sweep) else []
+    parts = [f"start: {one.start.text}, next: {one.next.text}" for one in carried]
+    return parts[0] if parts else expression.text
 
 
 def _needed(before: Sequence[Statement], own: Statement) -> tuple[Statement, ...]:

@@ -115,6 +115,15 @@ class Enclosure:
             wrong.reshape(shape), np.array(apart).reshape(shape), np.array(radius).reshape(shape)
         )
 
+    def scaled(self, factor: int) -> Enclosure:
+        with precision(self.bits):
+            return Enclosure(as_array(self.entries * factor), self.bits, self.directions)
+
+    def overlaps(self, other: Enclosure) -> bool:
+        """Whether the two may be the same, entry by entry."""
+        pairs = zip(self.entries.flat, other.entries.flat, strict=True)
+        return all(a.overlaps(b) for a, b in pairs)
+
     def seen_along(self, directions: Array | None) -> Enclosure:
         """A Jacobian's derivatives in the directions, if there are any."""
         if directions is None:

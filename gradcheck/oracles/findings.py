@@ -118,7 +118,7 @@ class Findings(NamedTuple):
         """
         notes = tuple(self._notes(output, point))
         midpoint = _transposed(self.midpoint, output, point)
-        radius = _transposed(self.radius, output, point)
+        radius = _transposed(np.where(np.isnan(self.radius), np.inf, self.radius), output, point)
         if not subgradient or not np.isfinite(self.side).any():
             return Ball(midpoint, radius, "estimated", notes)
         before, after = (_transposed(s, output, point) for s in (self.before, self.after))

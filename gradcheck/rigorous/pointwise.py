@@ -10,6 +10,7 @@ import numpy as np
 from flint import arb, fmpq
 
 from gradcheck.rigorous.elements import (
+    NAN,
     ONE,
     ZERO,
     Element,
@@ -33,6 +34,8 @@ def _reciprocal(x: Element) -> Element:
 
 
 def _power(base: Element, exponent: Element) -> Element:
+    if not isinstance(base, (int, fmpq)) and not constant(base).is_finite():
+        return NAN  # flint's powers of a ball without bounds end the process
     if type(exponent) is int:
         return base**exponent
     if isinstance(base, (int, fmpq)):
