@@ -59,7 +59,8 @@ def judge_claim(
 
 def _with_root(formula: Written, fields: Fields, truths: Truths) -> Fields:
     """A failure that follows from another line's says so."""
-    if "handwritten" not in fields["blame"]:
+    has_value = "entries" in fields  # else the block shows the line that has none
+    if "handwritten" not in fields["blame"] or not has_value:
         return fields
     roots = [name for name, used in formula.uses.items() if used in truths.wrong]
     truths.wrong.add(formula.key)
@@ -96,9 +97,12 @@ def _unusable(claim: Claim, formula: Written, error: EvaluationError | ShapeErro
         return _fields(claim, formula, verdict="inconclusive", notes=(f"the formula: {error}",))
     has = "no value" if isinstance(error, EvaluationError) else ""
     note = f"the formula has {has}: {error}" if has else f"the formula has {error}"
-    return _fields(
-        claim, formula, verdict="fail", blame="handwritten", truth="numeric", notes=(note,)
-    )
+    told = {"verdict": "fail", "blame": "handwritten", "truth": "numeric", "notes": (note,)}
+    fields = _fields(claim, formula, **told)
+    origin = error.expression if isinstance(error, EvaluationError) else None
+    if isinstance(formula, PassFormula) and origin is not None and origin.line:
+        return {**fields, "line": origin.line, "formula": origin.text}  # a line that it takes
+    return fields
 
 
 MANY: Final = 64

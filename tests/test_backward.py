@@ -382,6 +382,28 @@ def test_a_line_that_is_none_is_told(lines: dict, message: str) -> None:
     assert message in problems(CHAIN, backward=lines)
 
 
+def test_a_value_may_not_be_called_as_a_cotangent_that_is_given() -> None:
+    case = {"function": {"y": "dy*x"}, "inputs": {"x": 0.3}, "constants": {"dy": 2.0}}
+    assert "`dy` is a value, and a cotangent too" in problems(case, backward={"dx": "dy*2"})
+
+
+def test_what_is_computed_at_every_step_and_not_carried_is_told() -> None:
+    message = problems(
+        with_line(RNN, "backward", "recurrence.da", "dh"),
+        backward={
+            "recurrence": {"dW": "outer(dh, h[t])", "dh": {"start": "V.T @ dy", "next": "W.T @ dh"}}
+        },
+    )
+    assert "carry it, as {start: 0, next: dW + …}" in message
+
+
+def test_a_line_without_a_value_is_shown_itself() -> None:
+    wrong = with_line(RNN, "backward", "recurrence.da", "dh @ outer(h[t], x[t]) @ dh")
+    failed = [r for r in run(wrong) if r.verdict != "pass"]
+    assert {r.formula for r in failed} == {"dh @ outer(h[t], x[t]) @ dh"}
+    assert not any("look there first" in note for r in failed for note in r.notes)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -93,6 +93,10 @@ class PassReader(ABC):
         swept = [line if isinstance(line, dict) else [key] for key, line in written.items()]
         names = [name for some in swept for name in some]
         known = {**dict.fromkeys([*self.sizes, *self.function.given, *self.function.values])}
+        for name in self.given if written else ():
+            if name in known:
+                message = f"`{name}` is a value, and a {self.derivative} too: rename the value"
+                self.read.report((*self.case, self.key), message, key=True)
         known |= {"out": None, **self.given}
         statements: list[Statement] = []
         for key, line in written.items():
@@ -264,6 +268,11 @@ class PassReader(ABC):
             self.read.report((*self.case, self.key), f"no line is judged{names}", key=True)
 
     def _report_unused(self, line: Read) -> None:
+        if self._of(line.name):
+            carried = f"{{start: 0, next: {line.name} + …}}"
+            message = f"`{line.name}` of one step is used by no other line: carry it, as {carried}"
+            self.read.report(line.path, message, key=True)
+            return
         close = near(line.name, [f"d{name}" for name in self.judged])
         message = f"`{line.name}` is no {self.derivative} of a value, and no later line uses it"
         self.read.report(line.path, message + close, key=True)

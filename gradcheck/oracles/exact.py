@@ -43,6 +43,8 @@ ZERO_BITS: Final = 960
 JACOBIAN_BUDGET: Final = 2**20
 """Operations on elements, for all columns of a Jacobian together: about half a second. Where it
 takes more, a few directions are looked at in place of its entries."""
+SECOND_BUDGET: Final = 2**23
+"""The same for a second derivative, which is not looked at in directions: some seconds."""
 DIRECTIONS: Final = 3
 
 
@@ -196,7 +198,9 @@ def second_derivative(
         here = _at(segment, exactly)
         by, along = (as_array(here.held[name]) for name in (here.start, other))
         seconds = [as_array(here.held[vector])] if vector else _units(along.shape)
-        if 2 * by.size * len(seconds) * by.size > JACOBIAN_BUDGET:
+        once = BallMeaning()
+        here.value(here.held[here.start], once)
+        if 2 * by.size * len(seconds) * (BUDGET - once.left) > SECOND_BUDGET:
             raise TooManyColumnsError("a second derivative by so many entries takes too long")
         output = as_array(here.held[here.end]).shape
         whole = np.empty((by.size, len(seconds), *output), dtype=object)
