@@ -349,3 +349,7 @@ def test_the_table_of_the_library_is_what_the_command_prints(monkeypatch):
     text = (ROOT / "cases" / "README.md").read_text("utf-8")
     assert text.endswith("\n\n" + result.output)
     assert len({case.entry for case in CASES}) >= 400
+
+
+def test_every_case_says_where_it_comes_from():
+    assert [case.name for case in CASES if not case.source] == []
