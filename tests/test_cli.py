@@ -398,6 +398,8 @@ def test_ctrl_c_keeps_what_was_written(write, tmp_path):
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
+        # Started in the background, a shell's children ignore the signal.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 30
     while not (out.exists() and out.stat().st_size) and time.monotonic() < deadline:
