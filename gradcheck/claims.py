@@ -14,8 +14,28 @@ from gradcheck.language.vocabulary import WORDS
 from gradcheck.lines import PassFormula
 
 
+class _WithLinks:
+    """A formula that takes other claims' formulas: `links`, by name."""
+
+    __slots__ = ()
+    links: Mapping[str, Linked]
+
+    @property
+    def key(self) -> object:
+        """What it is known by that others take."""
+        return self
+
+    @property
+    def uses(self) -> Mapping[str, object]:
+        """The keys of the hand-written derivatives that it takes, by name."""
+        found: dict[str, object] = dict(self.links)
+        for formula in self.links.values():
+            found |= formula.uses
+        return found
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class Formula:
+class Formula(_WithLinks):
     """A derivative written as one expression; `links` are the other claims' formulas it uses."""
 
     expression: Expression
@@ -34,16 +54,6 @@ class Formula:
     def reads(self) -> frozenset[str]:
         """The values of the function that it takes, by itself and through its links."""
         return _reads(self.expression.names, self.links)
-
-    @property
-    def key(self) -> object:
-        """What it is known by that others take."""
-        return self
-
-    @property
-    def uses(self) -> Mapping[str, object]:
-        """The keys of the hand-written derivatives that it takes, by name."""
-        return _uses(self.links)
 
     @property
     def is_pointwise(self) -> bool:
@@ -70,7 +80,7 @@ class Formula:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class RecurrentFormula:
+class RecurrentFormula(_WithLinks):
     """A derivative carried along a recurrence, judged at every step.
 
     `recurrence` updates the function's states and every derivative declared for it together;
@@ -99,14 +109,6 @@ class RecurrentFormula:
     @property
     def reads(self) -> frozenset[str]:
         return _reads(self.recurrence.reads, self.links)
-
-    @property
-    def key(self) -> object:
-        return self
-
-    @property
-    def uses(self) -> Mapping[str, object]:
-        return _uses(self.links)
 
     def evaluate(self, scope: Environment, meaning: Meaning) -> Any:
         """The value after the last step, which is what the link means to other formulas."""
@@ -192,13 +194,6 @@ class Claim:
 def _reads(names: Iterable[str], links: Mapping[str, Linked]) -> frozenset[str]:
     through = {name for formula in links.values() for name in formula.reads}
     return frozenset(names) - frozenset(links) | through
-
-
-def _uses(links: Mapping[str, Linked]) -> dict[str, object]:
-    found: dict[str, object] = dict(links)
-    for formula in links.values():
-        found |= formula.uses
-    return found
 
 
 def _add_links(links: Mapping[str, Linked], scope: Environment, meaning: Meaning) -> None:

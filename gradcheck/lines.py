@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from gradcheck.errors import TooManyStepsError
-from gradcheck.functions import Environment, Recurrence, trajectory
+from gradcheck.functions import Environment, Recurrence, State, Step, trajectory
 from gradcheck.jacobians import Shape, as_jacobian
 from gradcheck.language.expression import Expression, Meaning, Scope
 from gradcheck.language.parser import MAX_COST
@@ -15,32 +15,11 @@ from gradcheck.language.vocabulary import WORDS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Line:
-    """name: expression."""
+class Line(Step):
+    """name: expression; a plain number stays one, since it fills a gradient."""
 
-    name: str
-    expression: Expression
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What it gives to later lines."""
-        return (self.name,)
-
-    @property
-    def reads(self) -> frozenset[str]:
-        return frozenset(self.expression.names)
-
-    def run(self, scope: Environment, meaning: Meaning) -> None:
-        scope[self.name] = self.expression.settle(scope, meaning)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Carried:
-    """A value that a sweep carries from step to step: `next` sees it as it was before."""
-
-    name: str
-    start: Expression
-    next: Expression
+    def run(self, environment: Environment, meaning: Meaning) -> None:
+        environment[self.name] = self.expression.settle(environment, meaning)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,12 +32,12 @@ class Sweep:
     """
 
     recurrence: Recurrence
-    lines: tuple[Line | Carried, ...]
+    lines: tuple[Line | State, ...]
     is_reverse: bool
 
     @property
-    def carried(self) -> tuple[Carried, ...]:
-        return tuple(line for line in self.lines if isinstance(line, Carried))
+    def carried(self) -> tuple[State, ...]:
+        return tuple(line for line in self.lines if isinstance(line, State))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -102,11 +81,10 @@ class Sweep:
             values = {}
             for line in self.lines:
                 found = repeated(line).settle(inside, meaning)
-                (values if isinstance(line, Carried) else inside)[line.name] = found
+                (values if isinstance(line, State) else inside)[line.name] = found
             seen.append(before if self.is_reverse else values)
         scope.update(values)
-        ordered = reversed(seen) if self.is_reverse else seen
-        by_step = list(ordered)
+        by_step = seen[::-1] if self.is_reverse else seen
         for name in values:
             scope[trajectory(name)] = [one[name] for one in by_step]
 
@@ -119,9 +97,9 @@ class Sweep:
         }
 
 
-def repeated(line: Line | Carried) -> Expression:
+def repeated(line: Line | State) -> Expression:
     """What is evaluated at every step."""
-    return line.next if isinstance(line, Carried) else line.expression
+    return line.next if isinstance(line, State) else line.expression
 
 
 def _history(start: Any, after: list[Any], meaning: Meaning) -> Any:
@@ -169,9 +147,10 @@ class PassFormula:
     def uses(self) -> Mapping[str, object]:
         """The keys of lines that it takes, by name, those that it names itself first."""
         name = self.name.removesuffix("[t]")
-        # Of states that need each other, neither is known to be the root.
-        is_one = isinstance(self.own, Sweep) and not self.is_stepwise
-        beside = self.own.taken(name) if is_one and isinstance(self.own, Sweep) else set()
+        beside: set[str] = set()
+        if isinstance(self.own, Sweep) and not self.is_stepwise:
+            # Of states that need each other, neither is known to be the root.
+            beside = self.own.taken(name)
         found: dict[str, object] = {other: (self.own, other) for other in sorted(beside)}
         wanted = set(self.own.reads)
         for statement in reversed(self.before):

@@ -59,6 +59,9 @@ class Extension:
     seeds: tuple[Seed, ...] = ()
     steps: tuple[Step, ...] = ()
 
+    def __add__(self, other: Extension) -> Extension:
+        return Extension(self.seeds + other.seeds, self.steps + other.steps)
+
 
 def backward_extension(outputs: Sequence[str], states: Iterable[str]) -> Extension:
     """The cotangents of outputs, what is added to `states`, and the objective Re Σ ū·out.

@@ -114,14 +114,14 @@ def _run_point(job: Job, point: Point, thorough: bool) -> Iterator[Result]:
     claims = [claim for claim in job.case.claims if is_cotangent(claim) or not point.again]
     uncovered = [] if point.again else list(map("`{}`".format, job.case.uncovered))
     work: list[tuple[str, int, Iterator[Fields]]] = [
-        *((c.quantity, c.line, judge_claim(place, c, truths, thorough)) for c in claims),
+        (c.quantity, c.line, judge_claim(place, c, truths, thorough)) for c in claims
+    ]
+    beside: list[tuple[str, int, Iterator[Fields]]] = [
         *((s.quantity, s.line, judge_second(place, s)) for s in job.case.seconds),
         *((e.quantity, e.line, judge_value(place, e)) for e in point.expectations),
         *((n + GRAD, gradients.line(n), gradients.judge(n)) for n in job.case.gradients),
     ]
-    if point.again:
-        work = work[: len(claims)]
-    for quantity, line, verdicts in work:
+    for quantity, line, verdicts in work if point.again else (*work, *beside):
         try:
             for fields in verdicts:
                 if uncovered and fields["quantity"] in cotangents:

@@ -21,7 +21,6 @@ from gradcheck.functions import Function, Recurrence, State, Step
 from gradcheck.language.expression import Expression
 from gradcheck.language.parser import MAX_COST
 from gradcheck.language.tree import Number
-from gradcheck.modes import Extension
 from gradcheck.passes import GRAD
 
 UNREAD: Final = Expression("", Number(0, 0, 0))
@@ -198,8 +197,8 @@ class CaseBuilder:
             function=self.function,
             claims=claims,
             seconds=self.seconds,
-            extension=self._extension(),
-            uncovered=self.backward.uncovered if self.model.backward else (),
+            extension=self.backward.extension + self.jvp.extension,
+            uncovered=self.backward.uncovered,
             passes=self.passes,
             gradients=self.gradients,
             points=points,
@@ -210,21 +209,6 @@ class CaseBuilder:
             subgradient=model.subgradient,
             skip=model.skip and _printable(model.skip),
             xfail=_expected_failure(model.xfail),
-        )
-
-    def _extension(self) -> Extension:
-        """What the function has for the sake of its passes."""
-        wanted = [
-            reader.extension
-            for reader, written in (
-                (self.backward, self.model.backward),
-                (self.jvp, self.model.jvp),
-            )
-            if written
-        ]
-        return Extension(
-            tuple(seed for one in wanted for seed in one.seeds),
-            tuple(step for one in wanted for step in one.steps),
         )
 
     def _variants(self) -> Iterator[tuple[str, dict[str, int]]]:

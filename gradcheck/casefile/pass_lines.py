@@ -11,10 +11,10 @@ from gradcheck.casefile import models
 from gradcheck.casefile.document import Path
 from gradcheck.casefile.names import IDENTIFIER, Reader, listed, near
 from gradcheck.claims import Claim
-from gradcheck.functions import Function, Recurrence, between, trajectory
+from gradcheck.functions import Function, Recurrence, State, between, trajectory
 from gradcheck.language.expression import Expression
 from gradcheck.language.vocabulary import WORDS
-from gradcheck.lines import Carried, Line, PassFormula, Statement, Sweep, repeated
+from gradcheck.lines import Line, PassFormula, Statement, Sweep, repeated
 from gradcheck.modes import (
     Extension,
     backward_extension,
@@ -179,7 +179,7 @@ class PassReader(ABC):
         path: Path,
         known: Collection[str],
         later: Collection[str],
-    ) -> Iterator[Line | Carried]:
+    ) -> Iterator[Line | State]:
         """The lines of a step, those that could be read."""
         carried = [name for name, line in written.items() if isinstance(line, models.State)]
         inside = dict.fromkeys([*known, *recurrence.names, *carried])
@@ -194,7 +194,7 @@ class PassReader(ABC):
                 start = self.read.formula((*here, "start"), known, later=later)
                 update = self.read.formula((*here, "next"), inside, later=hidden)
                 if start is not None and update is not None:
-                    yield Carried(name, start, update)
+                    yield State(name, start, update)
             else:
                 expression = self.read.formula(here, inside, later=hidden)
                 if expression is not None:
@@ -204,15 +204,15 @@ class PassReader(ABC):
     def _add_sweep(self, sweep: Sweep, path: Path, before: tuple[Statement, ...]) -> None:
         # The states' come first: what is wrong with them is wrong with all else that is carried.
         for line in sorted(sweep.lines, key=lambda line: not self._is_state(line, sweep)):
-            of = self._of(line.name) if isinstance(line, Carried) else ""
+            of = self._of(line.name) if isinstance(line, State) else ""
             here = (*path, line.name)
             stepwise = self._is_state(line, sweep)
             written = (repeated(line),)
             self.lines.append(Read(line.name, of, here, (sweep,), before, written, stepwise))
 
-    def _is_state(self, line: Line | Carried, sweep: Sweep) -> bool:
+    def _is_state(self, line: Line | State, sweep: Sweep) -> bool:
         """Whether it is the cotangent or tangent of a state, which is judged at every step."""
-        return isinstance(line, Carried) and self._of(line.name) in sweep.recurrence.names
+        return isinstance(line, State) and self._of(line.name) in sweep.recurrence.names
 
     def _of(self, name: str) -> str:
         """The value whose cotangent or tangent a line is; empty where it is local."""
@@ -317,13 +317,13 @@ class BackwardReader(PassReader):
     @property
     def extension(self) -> Extension:
         states = [line.of for line in self.lines if line.stepwise]
-        return backward_extension(self.outputs, states)
+        return backward_extension(self.outputs, states) if self.lines else Extension()
 
     @property
     def uncovered(self) -> tuple[str, ...]:
-        """The inputs of which no line is the cotangent."""
+        """The inputs of which no line is the cotangent; none where there are no lines."""
         covered = {line.of for line in self.lines}
-        return tuple(name for name in self.inputs if name not in covered)
+        return tuple(name for name in self.inputs if covered and name not in covered)
 
     def misnamed(self, value: str) -> str:
         if value in self.constants:
@@ -362,7 +362,7 @@ class JvpReader(PassReader):
 
     @property
     def extension(self) -> Extension:
-        return jvp_extension(self.inputs)
+        return jvp_extension(self.inputs) if self.lines else Extension()
 
     def misnamed(self, value: str) -> str:
         if value in self.constants:
