@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -25,31 +26,46 @@ class Call:
     Those are the ones that require grad, or, where none does, all with floating-point or complex
     numbers: `given`, called `names`. All else is constant.
 
-    Some of them a function may read from around it, beside its arguments, as a module does its
-    parameters. Those that are `captured` (positions in `given`) are moved there.
+    `tensors` are further arguments, by name: those of them that require grad are differentiated by
+    too. `names` are those of the positional arguments, where the function's own do not serve.
+
+    Some inputs a function may read from around it, beside its arguments. Those that are `captured`
+    (positions in `given`) are moved there.
 
     Raises:
         UsageError: There is nothing to differentiate by, or something without values.
     """
 
-    def __init__(self, function: Callable[..., Any], inputs: Any) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        inputs: Any,
+        tensors: Mapping[str, Tensor] | None = None,
+        names: Sequence[str] | None = None,
+    ) -> None:
         positional, keywords = _arguments(inputs)
-        self._given = tuple(positional), keywords
-        self._is_flat = not keywords and all(isinstance(value, _PLAIN) for value in positional)
-        names = parameters_of(function, len(positional))
+        own = tensors or {}
+        self._given = tuple(positional), {**keywords, **own}
+        self._is_flat = not self._given[1] and all(isinstance(one, _PLAIN) for one in positional)
+        names = parameters_of(function, len(positional)) if names is None else names
         if self._is_flat:
             named = list(zip(names, positional, strict=True))
         else:
             named = flattened(self._given, _namer(names))
+        self._names = [name for name, _ in named]
         self._values = [value for _, value in named]
-        self._positions = _differentiated(self._values)
+        others = len(named) - len(own)
+        self._positions = _differentiated(self._values[:others])
+        self._positions += [i for i in range(others, len(named)) if _requires(self._values[i])]
         self._replaced = frozenset(self._positions)
         if not self._positions:
             raise UsageError(
                 "no input is a tensor of floating-point or complex numbers: there is nothing to "
                 "differentiate by"
             )
-        self.names = [named[position][0] for position in self._positions]
+        self.names = [self._names[position] for position in self._positions]
+        self.are_own = [position >= others for position in self._positions]
+        """Which of them are among `tensors`."""
         self.given: list[Tensor] = [self._values[position] for position in self._positions]
         for name, tensor in zip(self.names, self.given, strict=True):
             if tensor.is_meta:
@@ -65,6 +81,21 @@ class Call:
         """Whether the caller asked for a gradient of any input."""
         return any(tensor.requires_grad for tensor in self.given)
 
+    def widened(self) -> Call:
+        """The same with every tensor of floating-point or complex numbers in double precision."""
+        wide = copy.copy(self)
+        wide._values = [_constant(value, wide=True) for value in self._values]
+        wide.given = [
+            wide._values[position].requires_grad_(given.requires_grad)
+            for position, given in zip(self._positions, self.given, strict=True)
+        ]
+        return wide
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """All arguments by name, those that are nested flat."""
+        return dict(zip(self._names, self._values, strict=True))
+
     def fresh(self) -> list[Tensor]:
         """What is differentiated by, as new tensors that are not tracked."""
         return [_fresh(tensor) for tensor in self.given]
@@ -77,17 +108,24 @@ class Call:
         ]
 
     def __call__(
-        self, function: Callable[..., Any], tensors: Sequence[Tensor], *, wide: bool = False
+        self,
+        function: Callable[..., Any],
+        tensors: Sequence[Tensor],
+        *,
+        wide: bool = False,
+        others: Mapping[str, Any] | None = None,
     ) -> Any:
         """What a function gives with these tensors in place of those that were given.
 
         Constants are new ones too, in float64 if they are to be `wide`: a function may write into
-        all that it is given.
+        all that it is given. `others` take the place of some of them.
         """
         values = [
             value if i in self._replaced else _constant(value, wide)
             for i, value in enumerate(self._values)
         ]
+        for name, value in (others or {}).items():
+            values[self._names.index(name)] = value
         held = []
         for i, (position, tensor) in enumerate(zip(self._positions, tensors, strict=True)):
             values[position] = tensor
@@ -132,7 +170,11 @@ def _namer(names: Sequence[str]) -> Callable[[tuple[Any, ...]], str]:
 
 def _differentiated(given: Sequence[Any]) -> list[int]:
     found = [i for i, value in enumerate(given) if is_differentiable(value)]
-    return [i for i in found if given[i].requires_grad] or found
+    return [i for i in found if _requires(given[i])] or found
+
+
+def _requires(value: Any) -> bool:
+    return is_differentiable(value) and bool(value.requires_grad)
 
 
 def _fresh(tensor: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import sys
 import time
 import traceback
@@ -20,6 +21,7 @@ from gradcheck.errors import GradcheckError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from gradcheck.imports import Imports
     from gradcheck.report.jsonl import JsonLines
     from gradcheck.report.terminal import Terminal
     from gradcheck.results import Summary
@@ -32,6 +34,13 @@ INTERNAL_ERROR, USAGE, NOTHING, INTERRUPTED, BROKEN_PIPE = 3, 4, 5, 130, 141
 
 _paths = click.argument("paths", nargs=-1, metavar="[PATH[::CASE]]...")
 _keyword = click.option("-k", "keyword", default="", help="Only cases whose FILE::CASE has this.")
+_allowed = click.option(
+    "--allow-import",
+    "allowed",
+    multiple=True,
+    metavar="MODULE",
+    help="Let cases import functions from this module of yours, and from all below it.",
+)
 _tags = click.option("--tag", "tags", multiple=True, help="Only cases with this tag.")
 
 
@@ -85,6 +94,7 @@ def cli() -> None:
 @_tags
 @click.option("--device", help="auto, cpu, cuda, cuda:1 or all, in place of the cases' own.")
 @click.option("--dtype", "dtypes", multiple=True, type=click.Choice(DTYPES), help="Only this one.")
+@_allowed
 @click.option(
     "--jsonl", type=click.Path(path_type=Path, dir_okay=False), help="Write records here too."
 )
@@ -97,6 +107,7 @@ def run(
     tags: Sequence[str],
     device: str | None,
     dtypes: Sequence[str],
+    allowed: Sequence[str],
     jsonl: Path | None,
     exitfirst: bool,
     quiet: bool,
@@ -110,6 +121,7 @@ def run(
     from gradcheck.results import Summary
     from gradcheck.runner import jobs
 
+    imports = _imports(allowed)
     if jsonl and jsonl.name.endswith(".grad.yaml"):
         raise click.UsageError(f"--jsonl would write over the case file {jsonl}")
     total = Summary(problems=_show_problems(selection))
@@ -117,7 +129,7 @@ def run(
         lines = stack.enter_context(JsonLines(jsonl)) if jsonl else None
         terminal = Terminal(_console(), verbosity=int(verbose) - int(quiet))
         work = {
-            file: list(jobs(cases, dtypes=dtypes, device=device))
+            file: list(jobs(cases, dtypes=dtypes, device=device, imports=imports))
             for file, cases in selection.cases.items()
         }
         if not any(work.values()):
@@ -184,7 +196,10 @@ def list_cases(paths: Sequence[str], keyword: str, tags: Sequence[str], as_table
 @_paths
 @click.option("--device", default="cpu", show_default=True, help="Where: cpu, cuda or cuda:1.")
 @click.option("--dtype", "dtypes", multiple=True, type=click.Choice(DTYPES), help="Only this one.")
-def explain(paths: Sequence[str], device: str, dtypes: Sequence[str]) -> int:
+@_allowed
+def explain(
+    paths: Sequence[str], device: str, dtypes: Sequence[str], allowed: Sequence[str]
+) -> int:
     """Show the derivation of each case: values, formulas, what every oracle says, digits kept."""
     selection = _selection(paths, "", ())
     from gradcheck.devices import available, choose
@@ -194,11 +209,13 @@ def explain(paths: Sequence[str], device: str, dtypes: Sequence[str]) -> int:
     (where, is_there), *_ = choose([device], available())
     if not is_there:
         raise click.UsageError(f"there is no device {device} here")
+    imports = _imports(allowed)
     problems = _show_problems(selection)
     console = _console()
     for case in (case for cases in selection.cases.values() for case in cases):
-        own = REAL if set(case.dtypes) & set(REAL) else case.dtypes
-        for one in explained(case, dtypes or own, where):  # type: ignore[arg-type]
+        is_formula = case.kernel is None and set(case.dtypes) & set(REAL)
+        own = REAL if is_formula else case.dtypes
+        for one in explained(case, dtypes or own, where, imports):  # type: ignore[arg-type]
             for line in sheet(one):
                 console.print(line, soft_wrap=True, highlight=False)
             console.print()
@@ -262,6 +279,22 @@ def _describe(names: Sequence[str]) -> None:
 
 
 @cli.command()
+def conditions() -> None:
+    """List what a function in Python must survive, by the names that cases may give."""
+    from gradcheck.conditions.names import CONDITIONS, DEFAULT, OPT_IN
+
+    width = max(map(len, CONDITIONS))
+    for title, listed in (
+        ("looked at unless a case says otherwise", DEFAULT),
+        ("looked at where a case names it", OPT_IN),
+    ):
+        click.secho(f"\n{title}", bold=True)
+        for name, sentence in listed.items():
+            click.echo(f"  {name.ljust(width)}  {sentence}")
+    click.echo("\nIn a case: `conditions: none`, or a list, as in [all, vmap, -double_backward].")
+
+
+@cli.command()
 def schema() -> None:
     """Print the JSON Schema of case files."""
     from gradcheck.casefile.models import json_schema
@@ -273,6 +306,13 @@ def _selection(paths: Iterable[str], keyword: str = "", tags: Sequence[str] = ()
     from gradcheck.selection import select
 
     return select(list(paths) or ["cases"], keyword, tags)
+
+
+def _imports(allowed: Sequence[str]) -> Imports:
+    """What may be imported: first from where the command is run."""
+    from gradcheck.imports import Imports
+
+    return Imports.of(allowed, os.getcwd())
 
 
 def _show_problems(selection: Selection) -> int:

@@ -14,16 +14,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradcheck.claims import Claim, Written
+from gradcheck import claims
+from gradcheck.claims import Claim
 from gradcheck.conclusion import Fields
 from gradcheck.errors import EvaluationError, ShapeError
-from gradcheck.function_check import RaisedError, judge_function
+from gradcheck.function_check import judge_function
+from gradcheck.function_problems import RaisedError
 from gradcheck.functions import Environment, Segment
 from gradcheck.modes import JVP
 from gradcheck.place import Place
 from gradcheck.python_function import PythonFunction
 from gradcheck.settings import Settings
 from gradcheck.torch_meaning import TorchMeaning
+from gradcheck.written import Derivative, Written
 
 
 def judge_complex(place: Place, claim: Claim) -> Iterator[Fields]:
@@ -36,7 +39,9 @@ def judge_complex(place: Place, claim: Claim) -> Iterator[Fields]:
 
     case = place.case
     settings = Settings(
-        resolution=case.required_resolution(place.dtype), subgradient=case.subgradient
+        resolution=case.required_resolution(place.dtype),
+        subgradient=case.subgradient,
+        waiver=place.waiver,
     )
     for formula in claim.formulas or (None,):
         told: Fields = {
@@ -46,11 +51,11 @@ def judge_complex(place: Place, claim: Claim) -> Iterator[Fields]:
         }
         try:
             value = place.value(claim.input).detach()
-            at, written = PythonFunction(function, (value,)), {}
+            at, written = PythonFunction(function, (value,)), Written()
             if formula is not None:
                 jacobian = functools.partial(_jacobian, place, claim, formula)
                 jacobian(value)  # raises what is wrong with it
-                written = {"dout/dvalue": jacobian}
+                written = Written({"dout/dvalue": [Derivative(jacobian)]})
             for fields in judge_function(at, settings, written):
                 entries = tuple(
                     replace(entry, label=_label(claim.quantity, entry.label))
@@ -65,7 +70,7 @@ def judge_complex(place: Place, claim: Claim) -> Iterator[Fields]:
             yield {**told, "verdict": "fail", "blame": "handwritten", "notes": (note,)}
 
 
-def _jacobian(place: Place, claim: Claim, formula: Written, value: Tensor) -> Tensor:
+def _jacobian(place: Place, claim: Claim, formula: claims.Written, value: Tensor) -> Tensor:
     """What the formula says, of shape output + input; real where both are, and it may be."""
     output, meaning = place.value(claim.output), place.meaning()
     environment = place.formula_segment(claim).run(value, meaning)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from gradcheck.accuracy import digits_kept
 from gradcheck.advice import advice
-from gradcheck.ball import Array, Ball, Basis
+from gradcheck.ball import Ball, Basis
 from gradcheck.casefile.case import DIGITS
 from gradcheck.demands import Demands
 from gradcheck.entries import SHOWN, Label, worst_entries
@@ -40,11 +40,12 @@ def conclude(
     formula: str = "",
     notes: Sequence[str] = (),
     others: Mapping[str, Ball] | None = None,
+    source: str = "",
 ) -> Fields:
     """The worst of the judgement, of the accuracy and of the verdicts on what was published.
 
     `others` are balls for the reader, beside those that were judged, and `notes` what is to be said
-    about who was asked.
+    about who was asked. `source` is the truth's name, where that is not the oracle's.
     """
     dtype, required = demands.dtype, demands.resolution
     digits = {
@@ -64,7 +65,7 @@ def conclude(
     blame = _blame(verdict, truth, [*judgement.blame, *inaccurate, *too_sure], wrong)
     if blame == ["expected"]:
         line, formula = wrong[0].line, ""
-    name = truth_name(truth)
+    name = source or truth_name(truth)
     balls = {**answers, **(others or {}), name: truth}
     worst = judgement.worst_entry
     expected = next((one.ball for one in [*wrong, *published] if one.ball is not None), None)
@@ -91,18 +92,16 @@ def conclude(
             *truth.notes,
             *notes,
             *([TOO_SURE] if too_sure else []),
-            *([_allowed(judgement)] if judgement.is_allowed else []),
+            *([_waived(judgement)] if judgement.waived else []),
             *(one.note for one in published if one.note),
-            *_accuracy_notes(truth, answers, judgement.distances, digits, demands),
+            *_accuracy_notes(truth, answers, judgement, digits, demands),
             *advice(judgement.verdict, truth, answers, judgement, dtype, required),
         ),
     }
 
 
-def _allowed(judgement: Judgement) -> str:
-    return (
-        f"within the caller's atol and rtol, off by {judgement.difference:.2g} of the largest entry"
-    )
+def _waived(judgement: Judgement) -> str:
+    return f"{judgement.waived}, off by {judgement.difference:.2g} of the largest entry"
 
 
 def truth_name(truth: Ball) -> str:
@@ -124,7 +123,7 @@ def _accuracy(digits: Digits, asked: float) -> tuple[list[str], Verdict]:
 def _accuracy_notes(
     truth: Ball,
     answers: Mapping[str, Ball],
-    distances: Mapping[str, Array],
+    judgement: Judgement,
     digits: Digits,
     demands: Demands,
 ) -> Iterator[str]:
@@ -138,7 +137,8 @@ def _accuracy_notes(
             wanted = f" ({asked:g} are asked for)" if most < asked else ""
             values = f"{ball.midpoint[at]:.6g} against {truth.midpoint[at]:.6g}"
             yield f"{UNSTABLE}: {kept}{wanted}, {values}"
-        if truth.basis == "proven" and (distances[name] > truth.radius + ball.radius).any():
+        is_apart = (judgement.distances[name] > truth.radius + ball.radius).any()
+        if truth.basis == "proven" and is_apart and not judgement.waived:
             yield f"{name} is further off than rounding explains, though less than ten times"
 
 

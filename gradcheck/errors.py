@@ -6,6 +6,9 @@
     │   └── TooManyStepsError       a recurrence that goes on for too long
     ├── ShapeError                  a hand-written value whose shape is no derivative's
     ├── UsageError                  a path, a selection or a setting that cannot be meant
+    ├── UserImportError             something in Python that a case names and that is not to be had
+    │   ├── ForbiddenImportError    its module may not be imported
+    │   └── ImportFailedError       it is not there, or its module raised
     ├── InvalidCaseError            a case, or a file, with something wrong in it
     ├── ChangedOutputError          a function whose output is another kind of thing nearby
     ├── CheckFailedError            a check in Python with results that are not right
@@ -74,6 +77,18 @@ class ShapeError(GradcheckError):
 
 class UsageError(GradcheckError):
     """A path, a selection or a setting that cannot be meant."""
+
+
+class UserImportError(GradcheckError):
+    """Something in a Python module that a case names, and that is not to be had."""
+
+
+class ForbiddenImportError(UserImportError):
+    """It stands in a module that the user has not allowed."""
+
+
+class ImportFailedError(UserImportError):
+    """It is not there, or importing its module raised something."""
 
 
 class InvalidCaseError(GradcheckError):

@@ -13,10 +13,11 @@ from torch import Tensor
 from gradcheck.casefile.case import Case, DType, Point
 from gradcheck.errors import EvaluationError
 from gradcheck.functions import Recurrence
+from gradcheck.imports import Imports
 from gradcheck.modes import JVP
 from gradcheck.place import Place
 from gradcheck.results import Result
-from gradcheck.runner import Job, run
+from gradcheck.runner import NONE, Job, run
 from gradcheck.torch_state import checking
 
 
@@ -44,14 +45,16 @@ class Explanation:
     problem: str = ""
 
 
-def explain(case: Case, dtypes: Sequence[DType], device: str) -> Iterator[Explanation]:
+def explain(
+    case: Case, dtypes: Sequence[DType], device: str, imports: Imports = NONE
+) -> Iterator[Explanation]:
     """The case at each of its points; the first of `dtypes` is the one that is shown in full.
 
     All oracles are asked, also where the exact one suffices. Nothing is raised.
     """
     for point in case.points:
         here = replace(case, points=(point,), skip=None, xfail=None)
-        jobs = [Job(here, dtype, device) for dtype in dtypes]
+        jobs = [Job(here, dtype, device, imports=imports) for dtype in dtypes]
         results = tuple(result for job in jobs for result in run(job, thorough=True))
         values: tuple[Value, ...] = ()
         problem = ""

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
@@ -83,24 +83,50 @@ def backward_varies(spread: float) -> str:
     )
 
 
+class Answer(Protocol):
+    """Somebody's answer to all that is asked of a function, block by block."""
+
+    notes: tuple[str, ...]
+
+    def of(self, block: Block) -> Array: ...
+
+    def rounded_of(self, block: Block) -> Ball:
+        """With what rounding may have done to it."""
+
+
+class Whole:
+    """A whole Jacobian (m, n), whatever it comes from."""
+
+    notes: tuple[str, ...] = ()
+    found: Tensor
+
+    def of(self, block: Block) -> Array:
+        return block.of(rounding.to_array(self.found))
+
+    def rounded_of(self, block: Block) -> Ball:
+        return block.ball(self.rounded)
+
+    @cached_property
+    def rounded(self) -> Ball:
+        """The Jacobian with what rounding may have done to it, measured."""
+        raise NotImplementedError
+
+
 def _measured(evaluate: Callable[[], Tensor], found: Tensor, dtype: torch.dtype) -> Ball:
     """What was found, with what rounding may have done to it."""
     return rounding.measure(rounding.repeated(evaluate, found), dtype)
 
 
-class Reverse:
+class Reverse(Whole):
     """torch's Jacobian in reverse mode, and whether its backward passes are one linear map."""
 
     def __init__(self, function: PythonFunction) -> None:
         self._function = function
         self._graph = function.graph
         self.found = self._graph.jacobian()
-        self.notes: tuple[str, ...] = ()
 
     @cached_property
     def rounded(self) -> Ball:
-        """The Jacobian with what rounding may have done to it, measured."""
-
         def again() -> Tensor:
             return self._function.tracked().jacobian()
 
@@ -182,10 +208,8 @@ def _signed(counts: tuple[int, ...]) -> Sequence[Array]:
     ]
 
 
-class Forward:
+class Forward(Whole):
     """torch's Jacobian in forward mode. Raises what torch raises."""
-
-    notes: tuple[str, ...] = ()
 
     def __init__(self, function: PythonFunction) -> None:
         self._function = function
@@ -193,7 +217,6 @@ class Forward:
 
     @cached_property
     def rounded(self) -> Ball:
-        """The Jacobian with what rounding may have done to it, measured."""
         function = self._function
         return _measured(lambda: forward_mode.jacobian(function), self.found, function.dtype)
 
@@ -206,9 +229,17 @@ class Handwritten:
         Exception: What the user's function raises.
     """
 
+    notes: tuple[str, ...] = ()
+
     def __init__(self, block: Block, written: Any, function: PythonFunction) -> None:
         self._block, self._written, self._function = block, written, function
         self.found = self._value()
+
+    def of(self, block: Block) -> Array:
+        return rounding.to_array(self.found)
+
+    def rounded_of(self, block: Block) -> Ball:
+        return self.rounded
 
     @cached_property
     def rounded(self) -> Ball:

@@ -4,69 +4,64 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from gradcheck.ball import Array, Ball
 from gradcheck.conclusion import Fields, conclude
-from gradcheck.errors import ChangedOutputError, GradcheckError, ShapeError
+from gradcheck.errors import ChangedOutputError, ShapeError
+from gradcheck.function_along import Along
 from gradcheck.function_answers import (
+    Answer,
     Block,
     Forward,
     Handwritten,
     Reverse,
-    as_double,
+    Whole,
     backward_varies,
     blocks,
 )
+from gradcheck.function_problems import ONE, RaisedError, misshapen, wrong
 from gradcheck.function_truths import FunctionTruths
-from gradcheck.jacobians import contracted
-from gradcheck.large_check import Large, is_large, judge_large
+from gradcheck.function_value import judge_values
+from gradcheck.large_check import is_large
 from gradcheck.leaves import NAMES
 from gradcheck.oracles import rounding
-from gradcheck.oracles.batched import Batched
-from gradcheck.products import Contracted, Product, Pullback, Pushforward
 from gradcheck.python_function import PythonFunction
+from gradcheck.reference import NAME, Reference
 from gradcheck.settings import Settings, demands_of
-from gradcheck.user_code import account_of
 from gradcheck.verdict import Judgement, judge
+from gradcheck.written import Derivative, Pass, Written
 
 _NOTHING: Final = 2.0**-40
 """Of the inputs' size: a value below it is what rounding leaves of a sum that is 0."""
-_MODES: Final = {"backward": "", "forward": " (forward mode)"}
-"""What is added to a quantity."""
 FEW: Final = 64.0
 """Half units in the last place of the largest output, that rounding may move others by."""
-
-
-class RaisedError(GradcheckError):
-    """An exception of the user's own code, `cause`; `blame` is whose code that was."""
-
-    def __init__(self, cause: Exception, blame: str, quantity: str = "") -> None:
-        super().__init__(blame)
-        self.cause = cause
-        self.blame = blame
-        self.quantity = quantity
-
-    def fields(self) -> Fields:
-        told = {"verdict": "error", "blame": self.blame, "notes": (account_of(self.cause),)}
-        return {"quantity": self.quantity, **told}
+_FORWARD: Final = " (forward mode)"
+"""What is added to a quantity."""
 
 
 def judge_function(
-    function: PythonFunction, settings: Settings, derivatives: Mapping[str, Any]
+    function: PythonFunction,
+    settings: Settings,
+    written: Written | None = None,
+    reference: Reference | None = None,
+    beside: PythonFunction | None = None,
 ) -> Iterator[Fields]:
     """One verdict for each output and input, and one for each thing that is wrong beside.
 
-    `derivatives` are what was written by hand, by quantity.
+    The truth is the `reference`'s, which the values are held against too, or the function's own
+    numeric derivative. `beside` is the function on another device, whose answers are shown.
 
     Raises:
         RaisedError: The user's code raised.
     """
-    yield from _FunctionCheck(function, settings, derivatives).results()
+    yield from _FunctionCheck(function, settings, written or Written(), reference, beside).results()
+
+
+Answered = TypeVar("Answered", bound=Whole)
 
 
 class _Held(NamedTuple):
@@ -77,14 +72,30 @@ class _Held(NamedTuple):
     judgement: Judgement
 
 
+class _Problem(NamedTuple):
+    """A condition that the derivative cannot be told without, and what is wrong with it."""
+
+    quantity: str
+    note: str
+
+
 class _FunctionCheck:
     def __init__(
-        self, function: PythonFunction, settings: Settings, derivatives: Mapping[str, Any]
+        self,
+        function: PythonFunction,
+        settings: Settings,
+        written: Written,
+        reference: Reference | None,
+        beside: PythonFunction | None,
     ) -> None:
         self.function = function
         self.settings = settings
-        self.derivatives = derivatives
+        self.written = written
+        self.reference = reference
+        self.beside = beside
         self.demands = demands_of(function, settings)
+        self.is_another = False
+        """Whether the function is known to be another than the reference."""
 
     def results(self) -> Iterator[Fields]:
         if not self.function.outputs:
@@ -94,23 +105,31 @@ class _FunctionCheck:
         try:
             again = self.function.value()
         except ChangedOutputError as error:
-            yield _wrong("function", str(error))
+            yield wrong("function", str(error))
             return
         except Exception as error:
             raise RaisedError(error, "function") from error
         spread, explained = self._spread(again)
         if spread > explained:
-            yield _wrong("function", _not_deterministic(spread))
+            yield wrong("function", _not_deterministic(spread), ONE + "deterministic")
             return
-        self.notes = tuple(map(_untracked, self.function.untracked))
-        precision = self.function.precision
-        if precision is not torch.float64:
-            self.notes = (_narrow(NAMES[precision]), *self.notes)
+        self.notes = tuple(self._noted(spread))
+        if self.reference is not None:
+            for fields in judge_values(self.function, self.reference, self.settings):
+                self.is_another |= fields["verdict"] == "fail"
+                yield fields
+        yield from self._derivatives()
+
+    def _noted(self, spread: float) -> Iterator[str]:
+        """What is said with every verdict."""
         if spread:
-            self.notes = (_varies(spread), *self.notes)
-        for mode in ("backward", "forward"):
-            if getattr(self.settings, mode):
-                yield from self._in_mode(mode)
+            yield f"two evaluations at one point differ by up to {spread:.2g}"
+        precision = self.function.precision
+        if precision is not torch.float64 and self.reference is None:
+            own = NAMES[precision]
+            yield f"differences are taken in {own}: the function does not do the same in float64"
+        for name in self.function.untracked:
+            yield f"{name} was not looked at: torch does not track it"
 
     def _spread(self, again: Tensor) -> tuple[float, float]:
         """How far two evaluations at the point differ, and how far rounding may take them."""
@@ -126,60 +145,92 @@ class _FunctionCheck:
         tolerance = self.settings.nondet_tol or 0.0
         return apart, max(FEW * unit * size + smallest, tolerance)
 
-    def _in_mode(self, mode: str) -> Iterator[Fields]:
+    def _derivatives(self) -> Iterator[Fields]:
+        """torch's, each with what was written of it by hand, then passes that were."""
+        backward, jvp = self.written.backward, self.written.jvp
+        by_hand = [
+            (one, suffix, make)
+            for one, suffix, make in (
+                (backward, " (backward)", Reverse),
+                (jvp, " (jvp)", Forward),
+            )
+            if one is not None
+        ]
+        is_tracked = bool(self.function.graph.tracked) or not by_hand
         outputs, inputs = self.function.outputs, self.function.inputs
         if is_large(sum(leaf.count for leaf in outputs), sum(leaf.count for leaf in inputs)):
-            yield from self._in_large(mode)
+            yield from self._along.results(is_tracked=is_tracked)
             return
-        try:
-            torchs = Reverse(self.function) if mode == "backward" else Forward(self.function)
-            problem = self._not_one_linear_map(torchs) if isinstance(torchs, Reverse) else ""
-        except Exception as error:
-            raise RaisedError(error, "autograd") from error
-        if problem:
-            yield _wrong("autograd", problem)
-            return
-        try:
-            yield from self._judged(torchs, _MODES[mode])
-        except ChangedOutputError as error:
-            yield _wrong("function", str(error))
-
-    def _not_one_linear_map(self, torchs: Reverse) -> str:
-        """What is wrong with the backward, whatever the derivative is; empty where nothing is."""
-        if not self.function.graph.tracked:
-            return ""
-        spread, size = torchs.spread()
-        if spread > self._accepted(size):
-            return backward_varies(spread)
-        if spread:
-            torchs.notes = (f"two backward passes differ by up to {spread:.2g}",)
-        elif not torchs.is_linear():
-            return (
-                "the backward is not linear in its cotangent: a pass with random cotangents is "
-                "not their product with the Jacobian"
+        torchs: Reverse | None = None
+        if is_tracked and self.settings.backward:
+            torchs = self._asked(lambda: Reverse(self.function), "autograd")
+            if problem := self._not_one_linear_map(self.function, torchs):
+                yield wrong("autograd", problem.note, problem.quantity)
+            else:
+                yield from self._judged("", torchs)
+        if is_tracked and self.settings.forward:
+            yield from self._judged(
+                _FORWARD, self._asked(lambda: Forward(self.function), "autograd")
             )
-        return ""
+        for one, suffix, make in by_hand:
+            yield from self._by_hand(one, suffix, make, torchs)
 
-    def _in_large(self, mode: str) -> Iterator[Fields]:
-        """Along random directions."""
-        function, suffix = self.function, _MODES[mode]
-        product = Pullback.of(function) if mode == "backward" else Pushforward(function)
+    @property
+    def _along(self) -> Along:
+        return Along(
+            self.function,
+            self.settings,
+            self.written,
+            self.reference,
+            self.demands,
+            self.notes,
+            self._accepted,
+        )
+
+    def _asked(self, answer: Callable[[], Answered], blame: str) -> Answered:
         try:
-            known = function.known_real
-            batched = Batched(function.real, function.point, function.precision, known)
-            for block in self._blocks:
-                answers: dict[str, Product] = {"autograd": product}
-                if block.quantity in self.derivatives and not suffix:
-                    answers = {"handwritten": self._contracted(block), **answers}
-                yield {**self._large(block, batched, answers), "quantity": block.quantity + suffix}
-        except RaisedError:
+            return answer()
+        except ShapeError:
             raise
-        except ShapeError as error:
-            yield _misshapen(block.quantity, error)
-        except ChangedOutputError as error:
-            yield _wrong("function", str(error))
         except Exception as error:
-            raise RaisedError(error, "autograd") from error
+            raise RaisedError(error, blame) from error
+
+    def _by_hand(
+        self, one: Pass, suffix: str, make: Callable[[PythonFunction], Whole], torchs: Whole | None
+    ) -> Iterator[Fields]:
+        """A pass that was written by hand, as that of a function that has it."""
+        told = {"formula": one.text, "line": one.line}
+        try:
+            answer = self._asked(lambda: make(one.function), "handwritten")
+        except ShapeError as error:
+            yield {**misshapen(suffix.strip(" ()"), error), **told}
+            return
+        if isinstance(answer, Reverse) and (
+            problem := self._not_one_linear_map(one.function, answer)
+        ):
+            quantity = problem.quantity + suffix
+            yield {**wrong("handwritten", problem.note, quantity), **told}
+            return
+        for block in self._blocks:
+            answers = {"handwritten": answer, **({"autograd": torchs} if torchs else {})}
+            yield {**self._on(block, answers, suffix), **told}
+
+    def _not_one_linear_map(self, function: PythonFunction, reverse: Reverse) -> _Problem | None:
+        """What is wrong with the backward, whatever the derivative is."""
+        if not function.graph.tracked:
+            return None
+        spread, size = reverse.spread()
+        if spread > self._accepted(size):
+            return _Problem(ONE + "deterministic", backward_varies(spread))
+        if spread:
+            reverse.notes = (f"two backward passes differ by up to {spread:.2g}",)
+        elif not reverse.is_linear():
+            return _Problem(
+                ONE + "linear",
+                "the backward is not linear in its cotangent: a pass with random cotangents is "
+                "not their product with the Jacobian",
+            )
+        return None
 
     def _accepted(self, size: float) -> float:
         """How far two backward passes may differ that give so much."""
@@ -187,71 +238,85 @@ class _FunctionCheck:
         asked = self.settings.nondet_tol
         return FEW * unit * size + smallest if asked is None else asked
 
-    def _large(self, block: Block, batched: Batched, answers: Mapping[str, Product]) -> Fields:
-        settings = self.settings
-        return judge_large(
-            Large(
-                block,
-                batched,
-                self.function.point,
-                answers,
-                self.demands,
-                subgradient=settings.subgradient,
-                allowance=self._allowance,
-                accepted_spread=self._accepted if block is self._blocks[0] else None,
-                notes=self.notes,
-            )
+    def _judged(self, suffix: str, torchs: Whole) -> Iterator[Fields]:
+        """torch's derivatives, and what was written by hand of each."""
+        try:
+            for block in self._blocks:
+                written = self.written.derivatives.get(block.quantity, ()) if not suffix else ()
+                for one in written:
+                    yield self._on_derivative(block, one, torchs)
+                if not written:
+                    yield self._on(block, {"autograd": torchs}, suffix)
+        except ChangedOutputError as error:
+            yield wrong("function", str(error))
+
+    def _on_derivative(self, block: Block, one: Derivative, torchs: Whole) -> Fields:
+        told = {"formula": one.text, "line": one.line}
+        try:
+            hand = Handwritten(block, one.value, self.function)
+        except ShapeError as error:
+            return {**misshapen(block.quantity, error), **told}
+        except Exception as error:
+            raise RaisedError(error, "handwritten", block.quantity) from error
+        return {**self._on(block, {"handwritten": hand, "autograd": torchs}, ""), **told}
+
+    @cached_property
+    def _blocks(self) -> list[Block]:
+        return blocks(self.function)
+
+    @cached_property
+    def _own_truths(self) -> FunctionTruths:
+        """Those of the function itself, whatever it has to equal."""
+        nonzero = rounding.to_array(self._nonzero) != 0
+        return FunctionTruths(self.function, nonzero, subgradient=self.settings.subgradient)
+
+    @cached_property
+    def _nonzero(self) -> Tensor:
+        return self.function.graph.jacobian()
+
+    def _on(self, block: Block, answers: Mapping[str, Answer], suffix: str) -> Fields:
+        found = self._settled(block, answers)
+        notes = tuple(note for answer in answers.values() for note in answer.notes)
+        fields = conclude(
+            block.quantity + suffix,
+            0,
+            *found,
+            (),
+            demands=self.demands,
+            label=block.label,
+            notes=(*self.notes, *notes),
+            others=self._others(block) if found.judgement.verdict != "pass" else {},
+            source=NAME if self.reference is not None else "",
         )
+        if self.is_another and fields["verdict"] == "fail":
+            return self._excused(block, answers, fields)
+        return fields
 
-    def _contracted(self, block: Block) -> Contracted:
-        """What was written by hand, a value or a function of the arguments, as a product."""
-        written, function = self.derivatives[block.quantity], self.function
-        output, input = tuple(block.output.shape), tuple(block.input.shape)
+    def _others(self, block: Block) -> dict[str, Ball]:
+        """The answer of another device, to be seen beside."""
+        if self.beside is None:
+            return {}
+        return {"cpu": Reverse(self.beside).rounded_of(block)}
 
-        if block.output.dtype.is_complex or block.input.dtype.is_complex:
-            raise ShapeError("complex entries, too many to be looked at")
+    def _excused(self, block: Block, answers: Mapping[str, Answer], fields: Fields) -> Fields:
+        """Of a function that is another than the reference: right answers are not to blame."""
+        own = self._held(block, self._own_truths.of(block, "full"), answers).judgement
+        wrong = [name for name in fields["blame"].split(",") if name in own.blame]
+        if own.verdict == "inconclusive" or wrong:
+            return fields
+        note = "it is the derivative of what the function computes, which is not the reference"
+        return {**fields, "blame": "function", "notes": (note, *fields["notes"])}
 
-        def contract(cotangent: Tensor, direction: Tensor) -> Tensor:
-            try:
-                value = function.like(written) if callable(written) else written
-            except Exception as error:
-                raise RaisedError(error, "handwritten", block.quantity) from error
-            if not isinstance(value, (int, float)):
-                value = as_double(value)
-                if value.is_complex():
-                    raise ShapeError("complex numbers, but the derivative is real")
-            u, d = cotangent[block.rows], direction[block.columns]
-            return torch.as_tensor(contracted(value, output, input, u, d))
-
-        return Contracted(contract, function.dtype)
-
-    def _judged(self, torchs: Reverse | Forward, mode: str) -> Iterator[Fields]:
-        written = self._written() if not mode else {}
-        nonzero = rounding.to_array(torchs.found) != 0
-        truths = FunctionTruths(self.function, nonzero, subgradient=self.settings.subgradient)
-        for block in self._blocks:
-            hand = written.get(block.quantity)
-            if isinstance(hand, ShapeError):
-                yield _misshapen(block.quantity, hand)
-                continue
-            found = self._settled(block, truths, torchs, hand)
-            yield {**self._told(block, found, torchs), "quantity": block.quantity + mode}
-
-    def _settled(
-        self,
-        block: Block,
-        truths: FunctionTruths,
-        torchs: Reverse | Forward,
-        hand: Handwritten | None,
-    ) -> _Held:
+    def _settled(self, block: Block, answers: Mapping[str, Answer]) -> _Held:
         """A block held against a truth, each better and dearer than the one before.
 
         What is right by a cheap truth is right. What is wrong by it is wrong if the best truth of
         the worst entry confirms that.
         """
+        truths = self._own_truths if self.reference is None else self.reference
 
         def held(truth: Ball) -> _Held:
-            return self._held(block, truth, torchs, hand)
+            return self._held(block, truth, answers)
 
         few = truths.compressed(block)
         if few is not None and (found := held(few)).judgement.verdict == "pass":
@@ -266,76 +331,48 @@ class _FunctionCheck:
             found = held(truths.of(block, "full"))
         return found
 
-    @cached_property
-    def _blocks(self) -> list[Block]:
-        return blocks(self.function)
-
-    def _written(self) -> dict[str, Handwritten | ShapeError]:
-        found: dict[str, Handwritten | ShapeError] = {}
-        for block in self._blocks:
-            if block.quantity not in self.derivatives:
-                continue
-            try:
-                value = self.derivatives[block.quantity]
-                found[block.quantity] = Handwritten(block, value, self.function)
-            except ShapeError as error:
-                found[block.quantity] = error
-            except Exception as error:
-                raise RaisedError(error, "handwritten", block.quantity) from error
-        return found
-
-    def _held(
-        self, block: Block, truth: Ball, torchs: Reverse | Forward, hand: Handwritten | None
-    ) -> _Held:
-        answers: dict[str, Ball] = {}
-        if hand is not None:
-            found = rounding.to_array(hand.found)
-            answers["handwritten"] = self._ball(block, truth, found, lambda: hand.rounded)
-        found = block.of(rounding.to_array(torchs.found))
-        answers["autograd"] = self._ball(block, truth, found, lambda: block.ball(torchs.rounded))
+    def _held(self, block: Block, truth: Ball, answers: Mapping[str, Answer]) -> _Held:
+        balls = {name: self._ball(block, truth, answer) for name, answer in answers.items()}
         judgement = judge(
             truth,
-            answers,
+            balls,
             lambda: self._scale(block),
             self.demands.resolution,
-            allowance=self._allowance(truth),
+            waiver=self.settings.waiver,
         )
-        return _Held(truth, answers, judgement)
+        return _Held(truth, balls, judgement)
 
-    def _told(self, block: Block, held: _Held, torchs: Reverse | Forward) -> Fields:
-        return conclude(
-            block.quantity,
-            0,
-            *held,
-            (),
-            demands=self.demands,
-            label=block.label,
-            notes=(*self.notes, *torchs.notes),
-        )
-
-    def _ball(self, block: Block, truth: Ball, found: Array, rounded: Callable[[], Ball]) -> Ball:
+    def _ball(self, block: Block, truth: Ball, answer: Answer) -> Ball:
         """An answer with its error: what the truth tells of it, where that is sharp, else rounding.
 
         An answer outside of the truth's ball is told of by what rounding may have done to it; where
         that is more than the resolution leaves, but explains the distance, by the distance itself.
         """
+        found = answer.of(block)
         scale = truth.largest() or self._scale(block) or 1.0  # as `judge` has it
         allowed = self.demands.resolution * scale / 2
         apart = truth.distance_to(found)
         near = Ball(found, apart + truth.radius, truth.basis)
         if not (near.radius + truth.radius <= allowed).all():
-            return rounded()
+            return self._rounded(block, answer)
         if (apart <= truth.radius + rounding.floor(found, self.function.dtype)).all():
             return near
-        limit = rounded()
+        limit = self._rounded(block, answer)
         is_sharp = (limit.radius + truth.radius <= allowed).all()
         is_explained = (apart <= limit.radius + truth.radius).all()
         return near if is_explained and not is_sharp else limit
 
-    def _allowance(self, truth: Ball) -> Array | None:
-        if not self.settings.atol and not self.settings.rtol:
-            return None
-        return self.settings.atol + self.settings.rtol * np.abs(truth.midpoint)
+    def _rounded(self, block: Block, answer: Answer) -> Ball:
+        """An answer with what rounding may have done to it, as it is measured.
+
+        Inside of a kernel nothing is: there it is what rounding does to the reference, if that is
+        more.
+        """
+        ball = answer.rounded_of(block)
+        if self.reference is None:
+            return ball
+        radius: Array = self.reference.rounding_of(block)
+        return Ball(ball.midpoint, radius.clip(min=ball.radius), "estimated")
 
     def _scale(self, block: Block) -> float:
         """max|A| / max(1, max|B|); 1 where A is 0 but for rounding, which has no size."""
@@ -347,26 +384,5 @@ class _FunctionCheck:
 def _not_deterministic(spread: float) -> str:
     return (
         "the function is not deterministic: two evaluations at one point differ by up to "
-        f"{spread:.2g}; seed what is random inside of it, or leave that out"
+        f"{spread:.2g}; seed what is random inside of it (`rng: fixed` does), or leave that out"
     )
-
-
-def _untracked(name: str) -> str:
-    return f"{name} was not looked at: torch does not track it"
-
-
-def _narrow(dtype: str) -> str:
-    return f"differences are taken in {dtype}: the function does not do the same in float64"
-
-
-def _varies(spread: float) -> str:
-    return f"two evaluations at one point differ by up to {spread:.2g}"
-
-
-def _wrong(blame: str, note: str) -> Fields:
-    return {"verdict": "fail", "blame": blame, "notes": (note,)}
-
-
-def _misshapen(quantity: str, error: ShapeError) -> Fields:
-    note = f"what was written has {error}"
-    return {"quantity": quantity, "verdict": "fail", "blame": "handwritten", "notes": (note,)}

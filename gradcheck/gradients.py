@@ -122,7 +122,9 @@ class Gradients:
         required = self.case.required_resolution(self.place.dtype)
         for truth in self._truths(name):
             answers = {"autograd": self._answer(name, found, truth, required)}
-            judgement = judge(truth, answers, lambda: self._scale(name), required)
+            judgement = judge(
+                truth, answers, lambda: self._scale(name), required, waiver=self.place.waiver
+            )
             published = [
                 self._published(one, truth, answers["autograd"], judgement.scale)
                 for one in self._expected(name)

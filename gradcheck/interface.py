@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import difflib
+import functools
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
-import torch
-from torch import nn
-
+from gradcheck.callables import called, has_jvp
 from gradcheck.conclusion import Fields
+from gradcheck.conditions.names import chosen
 from gradcheck.errors import UsageError
 from gradcheck.expression_check import check_expression
-from gradcheck.function_answers import blocks
-from gradcheck.function_check import RaisedError, judge_function
+from gradcheck.plan import Plan, is_fixed, judge_plan, waiver_of
 from gradcheck.python_function import PythonFunction
+from gradcheck.references import reference_of
 from gradcheck.report.report import Report
 from gradcheck.results import Result
 from gradcheck.settings import Settings, demands_of
 from gradcheck.torch_state import checking
 from gradcheck.user_code import account_of, name_of, place_of
+from gradcheck.written import Derivative
 
 Derivatives = Mapping[str, Any]
+_ALL: Final = "all"
 
 
 def check(
@@ -31,25 +31,45 @@ def check(
     inputs: Any,
     *,
     derivatives: Derivatives | None = None,
+    backward: Any = None,
+    jvp: Any = None,
+    reference: Any = None,
+    conditions: str | Sequence[str] = _ALL,
+    rng: str | None = None,
+    known: Mapping[str, Any] | None = None,
     resolution: float | None = None,
+    digits: float | None = None,
     subgradient: bool = False,
     masked: bool = False,
-    forward: bool = False,
+    forward: bool | None = None,
     name: str | None = None,
     **case: Any,
 ) -> Report:
     """Whether torch's derivatives of a function at a point, and hand-written ones, are right.
 
-    `inputs` are the positional arguments (a tuple or a list), one tensor, or a mapping of keyword
-    arguments; each may be nested. Those that are tensors of floating-point or complex numbers are
-    differentiated by: if any requires grad, only those that do. In a complex sense each counts as
-    its real and its imaginary part, as torch's conjugate convention has it.
+    `function` is any callable, an autograd.Function, a module (its parameters are inputs too) or a
+    custom operator. `inputs` are its positional arguments (a tuple or a list), one tensor, or a
+    mapping of keyword arguments; each may be nested. Those that are tensors of floating-point or
+    complex numbers are differentiated by: if any requires grad, only those that do. In a complex
+    sense each counts as its real and its imaginary part, as torch's conjugate convention has it.
 
     `derivatives` are hand-written ones, by the name of an input or as `dout/dx`: a number, an
     array, or a function of the same arguments. Its shape says what it is: a gradient, a Jacobian,
-    or elementwise. `resolution` is the relative error that must be noticed (1e-6 in float64). At a
-    kink, `subgradient` accepts what lies between the one-sided derivatives. `masked` looks at the
-    specified elements of sparse inputs only, and `forward` at torch's forward mode too.
+    or elementwise. A hand-written `backward(*cotangents, *arguments)` gives a gradient for each
+    input, a `jvp(*tangents, *arguments)` a tangent for each output.
+
+    `reference` is what the function must equal, in values and derivatives: the text of a formula
+    (or steps) of its arguments' names, or another function of the same arguments.
+
+    `conditions` are what its backward must survive beside: "all", "none", or names, of which
+    `-name` leaves one out (`gradcheck conditions` lists them). With `rng="fixed"` every call starts
+    from the same random state. `known` waives an inaccuracy up to a relative size, as in
+    `{"autograd": 2e-10, "reason": "…"}`.
+
+    `resolution` is the relative error that must be noticed (1e-6 in float64), `digits` how many
+    decimal ones must be kept. At a kink, `subgradient` accepts what lies between the one-sided
+    derivatives. `masked` looks at the specified elements of sparse inputs only, and `forward` at
+    torch's forward mode too, as it does for a function with a jvp of its own.
 
     A `function` that is a text, or a mapping of steps, is written in the case language: then
     `inputs` and `derivatives` are mappings, and `case` is whatever else a case file may say.
@@ -60,19 +80,42 @@ def check(
     """
     _look_at(resolution, derivatives)
     if isinstance(function, (str, Mapping)):
-        settings = {"resolution": resolution, "subgradient": subgradient or None, **case}
+        settings = {
+            "resolution": resolution,
+            "digits": digits,
+            "subgradient": subgradient or None,
+            "backward": backward,
+            "jvp": jvp,
+            "known": known,
+            "reference": reference,
+            "conditions": None if conditions == _ALL else conditions,
+            "rng": rng,
+            **case,
+        }
         results = check_expression(function, inputs, derivatives or {}, name or "check", settings)
         return Report(tuple(results))
     if case:
         raise UsageError(f"`{next(iter(case))}` is a setting of expressions, not of functions")
     if not callable(function):
         raise UsageError(f"a function or the text of one, not {type(function).__name__}")
-    settings_of = Settings(resolution=resolution, subgradient=subgradient, forward=forward)
+    wanted = called(function)
+    plan = Plan(
+        Settings(
+            resolution=resolution,
+            digits=digits or 0.0,
+            subgradient=subgradient,
+            forward=has_jvp(wanted) if forward is None else forward,
+            waiver=waiver_of(known),
+        ),
+        derivatives={n: [_derivative(n, one)] for n, one in (derivatives or {}).items()},
+        backward=_pass(backward, "backward"),
+        jvp=_pass(jvp, "jvp"),
+        reference=None if reference is None else reference_of(reference, inputs, subgradient),
+        conditions=chosen([conditions] if isinstance(conditions, str) else conditions),
+    )
+    made = functools.partial(PythonFunction, masked=masked, seeded=is_fixed(rng))
     with checking():
-        results = check_function(
-            function, inputs, settings_of, derivatives or {}, masked=masked, name=name
-        )
-        return Report(tuple(results))
+        return Report(tuple(_results(wanted, lambda: made(wanted, inputs), plan, name)))
 
 
 def _look_at(resolution: Any, derivatives: Any) -> None:
@@ -80,63 +123,45 @@ def _look_at(resolution: Any, derivatives: Any) -> None:
     is_number = isinstance(resolution, (int, float)) and not isinstance(resolution, bool)
     if resolution is not None and not (is_number and 0 < resolution < 1):
         raise UsageError(f"`resolution` is a number between 0 and 1, not {resolution!r}")
-    if derivatives is not None and not isinstance(derivatives, Mapping):
+    if derivatives is None:
+        return
+    if not isinstance(derivatives, Mapping):
         raise UsageError(
             '`derivatives` is a mapping of names, as {"x": ...} or {"dout/dx": ...}, not '
             f"{type(derivatives).__name__}"
         )
 
 
-def check_function(
-    function: Callable[..., Any],
-    inputs: Any,
-    settings: Settings,
-    derivatives: Derivatives,
-    *,
-    masked: bool,
-    name: str | None = None,
-) -> Iterator[Result]:
-    """The results of a Python function; what its code raises is one of them."""
-    result = Results(function, name)
-    with _as_it_was(function):
-        yield from _results(function, inputs, settings, derivatives, masked, result)
+def _pass(written: Any, name: str) -> Derivative | None:
+    if written is not None and not callable(written):
+        raise UsageError(f"`{name}` is a function, not {written!r}")
+    return None if written is None else Derivative(written)
 
 
-@contextmanager
-def _as_it_was(function: Callable[..., Any]) -> Iterator[None]:
-    """Afterwards a module's buffers, such as running means, are what they were."""
-    buffers = list(function.buffers()) if isinstance(function, nn.Module) else []
-    kept = [buffer.detach().clone() for buffer in buffers]
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            for buffer, value in zip(buffers, kept, strict=True):
-                buffer.copy_(value)
+def _derivative(name: str, written: Any) -> Derivative:
+    if written is None or isinstance(written, str):
+        raise UsageError(
+            f"the derivative by `{name}` is a number, an array or a function of the same "
+            f"arguments, not {written!r}"
+        )
+    return Derivative(written)
 
 
 def _results(
-    function: Callable[..., Any],
-    inputs: Any,
-    settings: Settings,
-    derivatives: Derivatives,
-    masked: bool,
-    result: Results,
+    function: Callable[..., Any], make: Callable[[], PythonFunction], plan: Plan, name: str | None
 ) -> Iterator[Result]:
+    """The results of a Python function; what its code raises is one of them."""
+    result = Results(function, name)
     try:
-        at = PythonFunction(function, inputs, masked=masked)
+        at = make()
     except UsageError:
         raise
     except Exception as error:
         yield result({"verdict": "error", "blame": "function", "notes": (account_of(error),)})
         return
-    result.at(at, settings)
-    by_quantity = _by_quantity(derivatives, at)
-    try:
-        for fields in judge_function(at, settings, by_quantity):
-            yield result(fields)
-    except RaisedError as error:
-        yield result(error.fields())
+    result.at(at, plan.settings)
+    for fields in judge_plan(at, plan):
+        yield result(fields)
 
 
 class Results:
@@ -165,34 +190,3 @@ class Results:
         seconds, self._start = now - self._start, now
         line = fields.get("line") or self._known["line"]
         return Result(**{**self._known, **fields, "line": line, "seconds": seconds})
-
-
-T = TypeVar("T")
-
-
-def _by_quantity(derivatives: Mapping[str, T], function: PythonFunction) -> dict[str, T]:
-    """What was written by hand, as `dout/dx`.
-
-    Raises:
-        UsageError: A name is that of no input, or it is not clear of which output.
-    """
-    for name, written in derivatives.items():
-        if written is None or isinstance(written, str):
-            raise UsageError(
-                f"the derivative by `{name}` is a number, an array or a function of the same "
-                f"arguments, not {written!r}"
-            )
-    found = blocks(function)
-    quantities = [block.quantity for block in found]
-    by_quantity = {}
-    for name, written in derivatives.items():
-        meant = [b.quantity for b in found if name in (b.quantity, b.input.name)]
-        if not meant:
-            names = [*(leaf.name for leaf in function.inputs), *quantities]
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(names)}"
-            raise UsageError(f"`{name}` is no derivative of this function: {hint}")
-        if len(meant) > 1:
-            raise UsageError(f"`{name}` says not of which output: write {' or '.join(meant)}")
-        by_quantity[meant[0]] = written
-    return by_quantity

@@ -256,13 +256,14 @@ class _Check:
         proof: Proof | None,
         along: Along = entries,
     ) -> Judgement:
-        judgement = judge(truth, answers, self._scale, self.required, proof=proof)
+        waiver = self.place.waiver
+        judgement = judge(truth, answers, self._scale, self.required, proof=proof, waiver=waiver)
         is_accurate = judgement.difference <= self.required
         if judgement.verdict == "fail" or (judgement.verdict == "pass" and is_accurate):
             return judgement
         # Perhaps it is a minimum, which the dtype misses by a rounding of the input.
         negligible = float(along(self._input_rounding()).radius.max(initial=0.0))
-        return judge(truth, answers, self._scale, self.required, negligible, proof)
+        return judge(truth, answers, self._scale, self.required, negligible, proof, waiver)
 
     def _scale(self) -> float:
         return self.place.natural_scale(self.claim.output, self.claim.input)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gradcheck.ball import Array, Ball, stacked
+from gradcheck.ball import Ball, stacked
 from gradcheck.conclusion import Fields, conclude
 from gradcheck.demands import Demands
 from gradcheck.function_answers import Block, backward_varies
@@ -30,7 +30,7 @@ from gradcheck.oracles.directional import (
 )
 from gradcheck.products import Product, Pullback
 from gradcheck.results import Answer, EntryAnswers
-from gradcheck.verdict import judge
+from gradcheck.verdict import Waiver, judge
 
 MOST_ENTRIES: Final = 2**14
 """Of a Jacobian that is looked at entry by entry."""
@@ -58,8 +58,9 @@ def is_large(outputs: int, inputs: int) -> bool:
 class Large:
     """A block of the Jacobian of a function R^n → R^m at a point, and who answers for it.
 
-    `allowance` is what the caller accepts beside all error bounds, and `accepted_spread` how far
-    two backward passes may differ that give so much; None where that is not asked.
+    The `waiver` says what the caller accepts beside all error bounds, and `accepted_spread` how far
+    two backward passes may differ that give so much; None where that is not asked. `source` is the
+    truth's name, where that is not the function's own derivative.
     """
 
     block: Block
@@ -68,9 +69,10 @@ class Large:
     answers: Mapping[str, Product]
     demands: Demands
     subgradient: bool = False
-    allowance: Callable[[Ball], Array | None] = lambda truth: None
+    waiver: Waiver | None = None
     accepted_spread: Callable[[float], float] | None = None
     notes: tuple[str, ...] = ()
+    source: str = ""
     line: int = 0
     formula: str = ""
 
@@ -102,9 +104,10 @@ class _LargeCheck:
         self.draw = self._drawn()
 
     def fields(self) -> Fields:
-        if problem := self._pass_varies():
-            told = {"verdict": "fail", "blame": "autograd", "notes": (problem,)}
-            return {"quantity": self.block.quantity, **told}
+        for name, product in self.large.answers.items():
+            if problem := self._pass_varies(product):
+                told = {"verdict": "fail", "blame": name, "notes": (problem,)}
+                return {"quantity": self.block.quantity, **told}
         large, entry = self.large, self._entry_scale()
         noticed = LEAST**2 * entry  # of an error as large as that entry
         truth = self._truth(noticed * large.demands.resolution)
@@ -117,7 +120,7 @@ class _LargeCheck:
             lambda: noticed,
             large.demands.resolution,
             scale=noticed,
-            allowance=large.allowance(truth),
+            waiver=large.waiver,
         )
         fields = conclude(
             self.block.quantity,
@@ -130,14 +133,15 @@ class _LargeCheck:
             label=lambda index: f"u·({self.block.quantity})·d, look {index[0] + 1}",
             formula=large.formula,
             notes=(*large.notes, self._account(judgement.resolution)),
+            source=large.source,
         )
         if fields["verdict"] == "fail" and judgement.worst_entry and judgement.blame:
             fields |= self._located(judgement.blame[0], judgement.worst_entry[0], fields, entry)
         return fields
 
-    def _pass_varies(self) -> str:
+    def _pass_varies(self, product: Product) -> str:
         """What is wrong with the backward if two passes differ; empty where they do not."""
-        product, accepted = self.large.answers.get("autograd"), self.large.accepted_spread
+        accepted = self.large.accepted_spread
         if accepted is None or not isinstance(product, Pullback):
             return ""
         spread, size = product.spread(self.draw.cotangents[0])
@@ -208,8 +212,9 @@ class _LargeCheck:
 
     def _most_moving(self) -> int:
         """The entry of the input by which u · f changes most, where a gradient tells."""
-        product = self.large.answers.get("autograd")
-        if not isinstance(product, Pullback):
+        answers = self.large.answers.values()
+        product = next((one for one in answers if isinstance(one, Pullback)), None)
+        if product is None:
             return 0
         return int(product.gradient(self.draw.cotangents[0])[self.block.columns].abs().argmax())
 

@@ -41,6 +41,7 @@ def judge_along(
             answers,
             place.demands,
             subgradient=place.case.subgradient,
+            waiver=place.waiver,
             notes=notes,
             line=formula.line if formula else claim.line,
             formula=formula.text if formula else "",

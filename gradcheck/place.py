@@ -20,6 +20,7 @@ from gradcheck.modes import Seed
 from gradcheck.rigorous.meaning import BallMeaning
 from gradcheck.rigorous.numbers import exactly
 from gradcheck.torch_meaning import TorchMeaning
+from gradcheck.verdict import Waiver
 
 TORCH_DTYPE = {
     "float64": torch.float64,
@@ -86,6 +87,12 @@ class Place:
         """What the case asks for in this dtype."""
         case, dtype = self.case, self.dtype
         return Demands(dtype, case.required_resolution(dtype), case.required_digits(dtype))
+
+    @property
+    def waiver(self) -> Waiver | None:
+        """What is known to be inaccurate."""
+        known = self.case.known
+        return None if known is None else Waiver.of_known(known.limits, known.reason)
 
     def natural_scale(self, output: str, input: str) -> float:
         """max|A| / max(1, max|B|), the size of dA/dB where nothing else tells it."""

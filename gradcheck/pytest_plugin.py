@@ -13,7 +13,7 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -26,7 +26,10 @@ from gradcheck.errors import (
 
 if TYPE_CHECKING:
     from gradcheck.casefile.problems import Problem
+    from gradcheck.imports import Imports
     from gradcheck.runner import Job
+
+_ALLOW_IMPORT: Final = "--gradcheck-allow-import"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,6 +38,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--gradcheck-device",
         metavar="NAME",
         help="auto, cpu, cuda, cuda:1 or all: run on these devices, in place of the cases' own.",
+    )
+    group.addoption(
+        _ALLOW_IMPORT,
+        metavar="MODULE",
+        action="append",
+        default=[],
+        help="let cases import functions from this module, and from all below it.",
+    )
+    parser.addini(
+        "gradcheck_allow_import",
+        "Modules from which, with all below them, cases may import functions.",
+        type="args",
+        default=[],
     )
     parser.addini(
         "gradcheck_files",
@@ -53,6 +69,22 @@ def pytest_configure(config: pytest.Config) -> None:
             check_name(device)
         except UsageError as error:
             raise pytest.UsageError(f"--gradcheck-device: {error}") from None
+    if _allowed(config):
+        try:
+            _imports(config)
+        except UsageError as error:
+            raise pytest.UsageError(f"--gradcheck-allow-import: {error}") from None
+
+
+def _allowed(config: pytest.Config) -> list[str]:
+    """The modules that may be imported: those of the option and those of the ini file."""
+    return [*config.getoption(_ALLOW_IMPORT), *config.getini("gradcheck_allow_import")]
+
+
+def _imports(config: pytest.Config) -> Imports:
+    from gradcheck.imports import Imports
+
+    return Imports.of(_allowed(config), str(config.rootpath))
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> CaseFile | None:
@@ -81,7 +113,8 @@ class CaseFile(pytest.File):
         _register(self.config, {tag for case in file.cases for tag in case.tags})
         for name, problems in _by_case(file.problems).items():
             yield self._item(InvalidItem, f"{name}[invalid]", problems=problems)
-        for job in jobs(file.cases, device=self.config.getoption("--gradcheck-device")):
+        device = self.config.getoption("--gradcheck-device")
+        for job in jobs(file.cases, device=device, imports=_imports(self.config)):
             yield self._item(CaseItem, job.id, job=job)
 
     def _item(self, kind: type[pytest.Item], name: str, **arguments: Any) -> pytest.Item:
@@ -179,6 +212,10 @@ class CaseItem(pytest.Item):
         """The command that runs just this item."""
         device = self.config.getoption("--gradcheck-device")
         option = ["--gradcheck-device", device] if device else []
+        allowed = self.config.getoption(_ALLOW_IMPORT)
+        needed = self.job.imports.needed(self.job.case.kernel) if self.job.case.kernel else ()
+        for module in (one for one in needed if one in allowed):
+            option += [_ALLOW_IMPORT, module]
         return shlex.join(["pytest", *option, f"{self.job.case.file}::{self.name}"])
 
     def reportinfo(self) -> tuple[Path, int, str]:

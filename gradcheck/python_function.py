@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, Final
@@ -13,9 +13,12 @@ from torch import Tensor, nn
 from torch.utils import _pytree
 
 from gradcheck.call import Call
+from gradcheck.callables import Seeded
 from gradcheck.errors import ChangedOutputError
+from gradcheck.functional_module import FunctionalModule
 from gradcheck.leaves import Leaf, coarsest, flattened, is_differentiable, path_text, widened
 from gradcheck.oracles.autograd import Graph
+from gradcheck.user_code import called_with, parameters_of
 
 _NO_GRADIENT: Final = "does not require grad"
 """What torch says to a function that asks for a gradient by what is not tracked."""
@@ -29,7 +32,10 @@ class PythonFunction:
     `inputs` are the tensors differentiated by (see `Call`), `outputs` the tensors of floating-point
     or complex numbers among the results: those that torch tracks, or all where it tracks none;
     `untracked` are the names of the others. Each is n_i or m_j real numbers (see `Leaf`), in this
-    order.
+    order. A module's parameters are inputs too, by their names, and its buffers constants.
+
+    `names` are those of positional arguments, where the function's own do not serve; a function
+    that is `seeded` starts each call from one random state.
 
     `dtype` is the coarsest real dtype among them, `precision` the one in which `real` computes:
     float64 where the function, its inputs widened, does there what it does in its own dtype.
@@ -39,10 +45,21 @@ class PythonFunction:
         Exception: What the function raises.
     """
 
-    def __init__(self, function: Callable[..., Any], inputs: Any, *, masked: bool = False) -> None:
-        self.function = function
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        inputs: Any,
+        *,
+        masked: bool = False,
+        names: Sequence[str] | None = None,
+        seeded: bool = False,
+    ) -> None:
+        module = FunctionalModule(function) if isinstance(function, nn.Module) else None
+        function = module or function
+        self._module = module
+        self.function = Seeded(function) if seeded else function
         self._asks_for_gradients = False
-        self._arguments = Call(function, inputs)
+        self._arguments = Call(function, inputs, module.tensors if module else {}, names)
         pairs = zip(self._arguments.names, self._arguments.given, strict=True)
         self.inputs = tuple(Leaf.of(name, tensor, masked=masked) for name, tensor in pairs)
         self._take(*self._recorded())
@@ -75,7 +92,7 @@ class PythonFunction:
 
     def value(self) -> Tensor:
         """The outputs' entries (m,), of one more evaluation at the point, in float64."""
-        return self._at(self.function, self._arguments.fresh(), self.outputs)
+        return self._at(self._arguments.fresh(), self.outputs)
 
     @cached_property
     def known_value(self) -> Tensor:
@@ -94,9 +111,81 @@ class PythonFunction:
         tensors, found = self._recorded()
         return self._graph(tensors, [output for _, output in found])
 
+    def recorded_from(self, inputs: Sequence[Tensor], passed: Sequence[Tensor]) -> Graph:
+        """An evaluation of what is passed, recorded from inputs that this was made of.
+
+        Raises:
+            ChangedOutputError: An output is another kind of thing than at the point.
+            Exception: What the function raises.
+        """
+        with torch.enable_grad():
+            found = _tensors(self._arguments(self.function, passed))
+            return self._graph(inputs, [_dense(output) for output in found])
+
+    def tensors_of(
+        self, tensors: Sequence[Tensor], constants: Mapping[str, Any] | None = None
+    ) -> list[Tensor]:
+        """The differentiable results with inputs, and constants, of whatever shapes."""
+        with torch.enable_grad():
+            result = self._arguments(self.function, tensors, others=constants)
+        return [_dense(output) for output in _tensors(result)]
+
+    def widened(self) -> PythonFunction | None:
+        """The function at the same point in float64; None where it is another there, or none."""
+        if self.dtype is torch.float64:
+            return self
+        is_possible = self._is_wide and not self._arguments.captured
+        return self._in_float64() if is_possible else None
+
+    def _in_float64(self) -> PythonFunction:
+        wide = copy.copy(self)
+        for name in ("point", "known_value", "_wide_inputs", "_wide_outputs", "_is_wide"):
+            wide.__dict__.pop(name, None)
+        wide._arguments = self._arguments.widened()
+        wide.inputs, wide.outputs = self._wide_inputs, self._wide_outputs
+        wide.graph = wide.tracked()
+        return wide
+
+    def with_function(self, function: Callable[..., Any]) -> PythonFunction:
+        """Another function of the same arguments, at the same point.
+
+        Raises what it raises.
+        """
+        other = copy.copy(self)
+        for name in ("known_value", "_wide_inputs", "_wide_outputs", "_is_wide"):
+            other.__dict__.pop(name, None)
+        other.function = function
+        other._take(*other._recorded())
+        return other
+
+    def fresh(self) -> list[Tensor]:
+        """The inputs, as new tensors that are not tracked."""
+        return self._arguments.fresh()
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """All arguments by name, constants too."""
+        return self._arguments.named
+
+    @property
+    def are_captured(self) -> Sequence[bool]:
+        """Which of the inputs the function reads from around it."""
+        return [i in self._arguments.captured for i in range(len(self.inputs))]
+
+    @property
+    def are_parameters(self) -> Sequence[bool]:
+        """Which of the inputs are a module's parameters."""
+        return self._arguments.are_own
+
     def like(self, function: Callable[..., Any]) -> Any:
-        """What another function of the same arguments gives at the point."""
-        return self._arguments(function, self._arguments.fresh())
+        """What another function of the same arguments, but parameters, gives at the point."""
+        other = self._module.beside(function) if self._module else function
+
+        def call(*arguments: Any, **keywords: Any) -> Any:
+            names = parameters_of(self.function, len(arguments))
+            return called_with(other, (), arguments, keywords, names)
+
+        return self._arguments(call, self._arguments.fresh())
 
     def outputs_of(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """The outputs at other inputs, which may be tracked or dual."""
@@ -104,7 +193,7 @@ class PythonFunction:
 
     @property
     def precision(self) -> torch.dtype:
-        return self.dtype if self._wide is None else torch.float64
+        return torch.float64 if self._is_wide else self.dtype
 
     def real(self, entries: Tensor) -> Tensor:
         """The outputs' entries (m,) in float64 at inputs with these entries (n,), also in vmap.
@@ -115,10 +204,9 @@ class PythonFunction:
             ChangedOutputError: An output has another shape or dtype than at the point.
             Exception: What the function raises.
         """
-        if self._wide is None:
-            return self._at(self.function, _parted(entries, self.inputs), self.outputs)
-        tensors = _parted(entries, self._wide_inputs)
-        return self._at(self._wide, tensors, self._wide_outputs, wide=True)
+        if not self._is_wide or self.dtype is torch.float64:
+            return self._at(_parted(entries, self.inputs), self.outputs)
+        return self._at(_parted(entries, self._wide_inputs), self._wide_outputs, wide=True)
 
     @cached_property
     def _wide_inputs(self) -> tuple[Leaf, ...]:
@@ -129,46 +217,37 @@ class PythonFunction:
         return tuple(replace(leaf, dtype=widened(leaf.dtype)) for leaf in self.outputs)
 
     @cached_property
-    def _wide(self) -> Callable[..., Any] | None:
-        """The function where all is in float64; None where it is another there, or none."""
-        function = self.function
+    def _is_wide(self) -> bool:
+        """Whether the function does in float64 what it does in its own dtype."""
         if self.dtype == torch.float64:
-            return function
+            return True
         tensors = _parted(self.point.clone(), self._wide_inputs)
         try:
-            wide = copy.deepcopy(function).double() if isinstance(function, nn.Module) else function
-            value = self._at(wide, tensors, self._wide_outputs, wide=True)
+            value = self._at(tensors, self._wide_outputs, wide=True)
         except Exception:
-            return None
+            return False
         own = self.known_value
         size = float(own.abs().nan_to_num(0, 0, 0).max()) if len(own) else 0.0
         slack = UNITS * torch.finfo(self.dtype).eps * size
-        is_same = torch.isclose(value, own, rtol=0.0, atol=slack, equal_nan=True).all()
-        return wide if is_same else None
+        return bool(torch.isclose(value, own, rtol=0.0, atol=slack, equal_nan=True).all())
 
     def _at(
-        self,
-        function: Callable[..., Any],
-        tensors: Sequence[Tensor],
-        leaves: Sequence[Leaf],
-        *,
-        wide: bool = False,
+        self, tensors: Sequence[Tensor], leaves: Sequence[Leaf], *, wide: bool = False
     ) -> Tensor:
         with torch.enable_grad():
-            found = _tensors(self._evaluated(function, tensors, wide=wide))
+            found = _tensors(self._evaluated(tensors, wide=wide))
         return _joined([output.detach() for output in self._chosen(found, leaves)], leaves)
 
-    def _evaluated(
-        self, function: Callable[..., Any], tensors: Sequence[Tensor], *, wide: bool
-    ) -> Any:
+    def _evaluated(self, tensors: Sequence[Tensor], *, wide: bool) -> Any:
         """The result; a function that asks for a gradient itself is given inputs that have one."""
         if not self._asks_for_gradients:
             try:
-                return self._arguments(function, tensors, wide=wide)
+                return self._arguments(self.function, tensors, wide=wide)
             except RuntimeError as error:
                 if _NO_GRADIENT not in str(error):
                     raise
-        result = self._arguments(function, [t.requires_grad_() for t in tensors], wide=wide)
+        tracked = [tensor.requires_grad_() for tensor in tensors]
+        result = self._arguments(self.function, tracked, wide=wide)
         self._asks_for_gradients = True
         return result
 

@@ -53,7 +53,7 @@ class Result:
     `resolution` is relative, achieved, and infinite where nothing could be told; `difference` is
     the largest relative distance of an answer from the truth. `digits` are the decimal digits of
     the truth that an evaluation keeps, at least. `entries` are the worst ones first. `formula` is
-    what was written by hand, `line` where.
+    what was written by hand, `line` where. `imports` are the modules that the run had to allow.
     """
 
     case: str
@@ -75,6 +75,7 @@ class Result:
     entries: tuple[EntryAnswers, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    imports: tuple[str, ...] = ()
 
     @property
     def is_bad(self) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from gradcheck import devices
 from gradcheck.casefile.case import Case, DType, Point
 from gradcheck.conclusion import Fields
-from gradcheck.errors import EvaluationError
+from gradcheck.errors import EvaluationError, UsageError, UserImportError
 from gradcheck.gradients import Gradients
+from gradcheck.imports import Imports
 from gradcheck.judging import judge_claim
 from gradcheck.modes import is_cotangent
 from gradcheck.passes import GRAD
@@ -22,15 +24,22 @@ from gradcheck.torch_state import checking
 from gradcheck.truths import Truths
 from gradcheck.values import judge_value
 
+NONE: Final = Imports()
+"""What a run may import unless it is told so: nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One case in one dtype on one device; `skip` says why it is not run."""
+    """One case in one dtype on one device; `skip` says why it is not run.
+
+    `imports` are what it may import.
+    """
 
     case: Case
     dtype: DType
     device: str
     skip: str | None = None
+    imports: Imports = NONE
 
     @property
     def id(self) -> str:
@@ -47,6 +56,7 @@ class Job:
             "point": point.label if point else "",
             "dtype": self.dtype,
             "device": self.device,
+            "imports": self.imports.needed(self.case.kernel) if self.case.kernel else (),
         }
         return Result(**{**known, **fields})  # type: ignore[arg-type]
 
@@ -57,10 +67,12 @@ def jobs(
     dtypes: Sequence[str] = (),
     device: str | None = None,
     there: devices.Devices | None = None,
+    imports: Imports = NONE,
 ) -> Iterator[Job]:
     """What there is to run: every case in its dtypes (of `dtypes`, if given) on its devices.
 
-    `device` takes the place of the cases' own; `there` are the devices of this machine.
+    `device` takes the place of the cases' own; `there` are the devices of this machine. `imports`
+    are what the cases may import.
     """
     there = devices.available() if there is None else there
     for case in cases:
@@ -68,14 +80,16 @@ def jobs(
             for dtype in case.dtypes:
                 if not dtypes or dtype in dtypes:
                     missing = None if is_there else f"there is no device {name} here"
-                    yield Job(case, dtype, name, case.skip or missing or _idle(case, dtype))
+                    skip = case.skip or missing or _idle(case, dtype)
+                    yield Job(case, dtype, name, skip, imports)
 
 
 def _idle(case: Case, dtype: DType) -> str | None:
     """Why there is nothing to judge, where that is so."""
     published = [e for point in case.points for e in point.expectations]
     if (
-        case.claims
+        case.kernel
+        or case.claims
         or case.seconds
         or case.gradients
         or any(applies(e, case, dtype) for e in published)
@@ -95,13 +109,23 @@ def run(job: Job, *, thorough: bool = False) -> Generator[Result]:
         yield job.result(verdict="skipped", notes=(job.skip,))
         return
     with checking():
-        results = (
-            result for point in job.case.points for result in _run_point(job, point, thorough)
-        )
+        results = _run_points(job, thorough)
         yield from results if job.case.xfail is None else _expecting_failure(job, list(results))
 
 
-def _run_point(job: Job, point: Point, thorough: bool) -> Iterator[Result]:
+def _run_points(job: Job, thorough: bool) -> Iterator[Result]:
+    """The results at each point; what cannot be imported is told once, and all else is judged."""
+    kernel = job.case.kernel
+    problems = job.imports.problems(kernel) if kernel else {}
+    if problems:
+        yield job.result(verdict="error", notes=tuple(problems), line=min(problems.values()))
+    for point in job.case.points:
+        yield from _run_point(job, point, thorough, has_kernel=bool(kernel) and not problems)
+
+
+def _run_point(
+    job: Job, point: Point, thorough: bool, *, has_kernel: bool = False
+) -> Iterator[Result]:
     start = time.perf_counter()
     try:
         place = Place.at(job.case, point, job.dtype, job.device)
@@ -116,6 +140,10 @@ def _run_point(job: Job, point: Point, thorough: bool) -> Iterator[Result]:
     work: list[tuple[str, int, Iterator[Fields]]] = [
         (c.quantity, c.line, judge_claim(place, c, truths, thorough)) for c in claims
     ]
+    if has_kernel and not point.again:
+        from gradcheck.kernels import judge_kernel
+
+        work.append(("", job.case.line, judge_kernel(place, job.imports)))
     beside: list[tuple[str, int, Iterator[Fields]]] = [
         *((s.quantity, s.line, judge_second(place, s)) for s in job.case.seconds),
         *((e.quantity, e.line, judge_value(place, e)) for e in point.expectations),
@@ -138,6 +166,8 @@ def _error(job: Job, point: Point, error: Exception, **fields: object) -> Result
     """A function without a value is its own fault; anything else is ours."""
     if isinstance(error, EvaluationError):
         return job.result(point, verdict="error", blame="function", notes=(str(error),), **fields)
+    if isinstance(error, (UserImportError, UsageError)):
+        return job.result(point, verdict="error", notes=(str(error),), **fields)
     lines = str(error).strip().splitlines() or [""]
     note = f"{type(error).__name__}: {lines[0]}"
     return job.result(point, verdict="error", notes=(note,), **fields)

@@ -100,7 +100,9 @@ class _Check:
                 notes.append(f"the formula is not known exactly: {reason}")
         answers["autograd"] = self._ball(truth, gradient, self._hessian)
         required = place.case.required_resolution(place.dtype)
-        judgement = judge(truth, answers, self._scale, required, proof=proof)
+        judgement = judge(
+            truth, answers, self._scale, required, proof=proof, waiver=self.place.waiver
+        )
         computed = answers.get("handwritten", answers["autograd"])
         published = [
             judge_published(one, place, self._shaped, truth, computed, judgement.scale)

@@ -15,11 +15,12 @@ from torch._C._functorch import is_batchedtensor
 from torch.autograd.gradcheck import GradcheckError
 from torch.utils import _pytree
 
-from gradcheck import conditions
 from gradcheck.conclusion import Fields
-from gradcheck.conditions import Condition
+from gradcheck.conditions.subject import Subject
+from gradcheck.conditions.table import TABLE
 from gradcheck.errors import CheckFailedError
-from gradcheck.function_check import RaisedError, judge_function
+from gradcheck.function_check import judge_function
+from gradcheck.function_problems import RaisedError
 from gradcheck.interface import Results
 from gradcheck.leaves import is_differentiable
 from gradcheck.python_function import PythonFunction
@@ -27,8 +28,10 @@ from gradcheck.report.report import Report
 from gradcheck.settings import Settings
 from gradcheck.torch_state import checking
 from gradcheck.user_code import name_of
+from gradcheck.verdict import Waiver
 
 _EPS: Final = 1e-6
+_WITHIN: Final = "within the caller's atol and rtol"
 _NOTHING_REQUIRES_GRAD: Final = (
     "gradcheck expects at least one input tensor to require gradient, "
     "but none of them have requires_grad=True."
@@ -85,23 +88,24 @@ def gradcheck(
         subgradient=subgradient,
         backward=check_backward_ad,
         forward=check_forward_ad,
-        atol=atol or 0.0,
-        rtol=rtol or 0.0,
+        waiver=Waiver(_WITHIN, atol or 0.0, rtol or 0.0) if atol or rtol else None,
         nondet_tol=nondet_tol,
     )
-    backward = [
-        (True, conditions.zero_cotangents),
-        (check_undefined_grad, conditions.undefined_cotangents),
-        (check_grad_dtypes, conditions.gradient_dtypes),
-        (check_batched_grad, conditions.batched_backward),
-    ]
-    forward = [
-        (check_undefined_grad, conditions.undefined_tangents),
-        (check_grad_dtypes, conditions.tangent_dtypes),
-        (check_batched_forward_grad, conditions.batched_forward),
-    ]
-    asked = [*(backward if check_backward_ad else []), *(forward if check_forward_ad else [])]
-    report = _report(func, inputs, settings, [one for is_on, one in asked if is_on], bool(masked))
+    backward = {
+        "zero_cotangent": True,
+        "undefined_cotangent": check_undefined_grad,
+        "gradient_dtype": check_grad_dtypes,
+        "batched_backward": check_batched_grad,
+    }
+    forward = {
+        "undefined_tangent": check_undefined_grad,
+        "tangent_dtype": check_grad_dtypes,
+        "batched_forward": check_batched_forward_grad,
+    }
+    asked = {**(backward if check_backward_ad else {}), **(forward if check_forward_ad else {})}
+    report = _report(
+        func, inputs, settings, [name for name, is_on in asked.items() if is_on], bool(masked)
+    )
     if not report.results or report.ok:
         return True
     if raise_exception:
@@ -243,7 +247,7 @@ def _report(
     function: Callable[..., Any],
     inputs: Any,
     settings: Settings,
-    asked: Sequence[Condition],
+    asked: Sequence[str],
     masked: bool,
 ) -> Report:
     """Raises what the function raises."""
@@ -257,7 +261,7 @@ def _report(
         result = Results(function)
         result.at(at, settings)
         try:
-            found = list(judge_function(at, settings, {}))
+            found = list(judge_function(at, settings))
             if not any(fields["verdict"] == "fail" for fields in found):
                 found += _unmet(at, asked)
         except RaisedError as error:
@@ -265,11 +269,12 @@ def _report(
         return Report(tuple(map(result, found)))
 
 
-def _unmet(function: PythonFunction, asked: Sequence[Condition]) -> Iterator[Fields]:
+def _unmet(function: PythonFunction, asked: Sequence[str]) -> Iterator[Fields]:
     if not function.graph.tracked:
         return
-    for condition in asked:
-        for problem in condition(function):
+    subject = Subject(function)
+    for name in asked:
+        for problem in TABLE[name](subject):
             yield {"verdict": "fail", "blame": "autograd", "notes": (problem,)}
 
 

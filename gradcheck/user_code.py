@@ -5,16 +5,18 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import sysconfig
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import nn
 
 _OURS: Final = str(Path(__file__).parent) + os.sep
 _TORCHS: Final = str(Path(torch.__file__).parent) + os.sep
+_PYTHONS: Final = sysconfig.get_path("stdlib") + os.sep
 
 
 def name_of(function: Callable[..., Any]) -> str:
@@ -37,6 +39,9 @@ def place_of(function: Callable[..., Any]) -> tuple[str, int]:
 
 def parameters_of(function: Callable[..., Any], count: int) -> list[str]:
     """The names of the first `count` positional arguments; `args[0]` where they have none."""
+    schema = _schema(function)
+    if schema is not None:
+        return [argument.name for argument in schema.arguments][:count]
     written = _written(function)
     try:
         parameters = list(inspect.signature(written).parameters.values())
@@ -46,6 +51,62 @@ def parameters_of(function: Callable[..., Any], count: int) -> list[str]:
     return [*named[:count], *(f"args[{i}]" for i in range(count - len(named)))]
 
 
+class Parameters(NamedTuple):
+    """What a function takes by name; `are_keywords` unless it is called with positions alone."""
+
+    names: tuple[str, ...]
+    takes_others: bool
+    are_keywords: bool
+
+
+def takes(function: Callable[..., Any]) -> Parameters | None:
+    """The names of a function's parameters; None where nothing tells, or they have none."""
+    schema = _schema(function)
+    if schema is not None:
+        return Parameters(tuple(one.name for one in schema.arguments), False, True)
+    try:
+        parameters = list(inspect.signature(_written(function)).parameters.values())
+    except (TypeError, ValueError):
+        return None
+    kinds = {parameter.kind for parameter in parameters}
+    named = [p.name for p in parameters if p.kind in (*_POSITIONAL, _KEYWORD)]
+    if inspect.Parameter.VAR_POSITIONAL in kinds or inspect.Parameter.POSITIONAL_ONLY in kinds:
+        return None
+    takes_others = inspect.Parameter.VAR_KEYWORD in kinds
+    is_apply = _class_of(_plain(inspect.unwrap(function))) is not None
+    own = tuple(named[_takes_context(function) :])
+    return Parameters(own, takes_others, not is_apply)
+
+
+def called_with(
+    function: Callable[..., Any],
+    first: Sequence[Any],
+    arguments: Sequence[Any],
+    keywords: Mapping[str, Any],
+    names: Sequence[str],
+) -> Any:
+    """What a function gives for `first`, and those arguments for which it has parameters.
+
+    `names` are those of the positional `arguments`. Where its parameters have other names, it is
+    given all, as they are.
+    """
+    own = takes(function)
+    named = {**dict(zip(names, arguments, strict=False)), **keywords}
+    wanted = own.names[len(first) :] if own is not None else ()
+    if own is None or not own.are_keywords or not set(wanted) <= named.keys():
+        return function(*first, *arguments, **keywords)
+    kept = named if own.takes_others else {name: named[name] for name in wanted}
+    return function(*first, **kept)
+
+
+def _schema(function: Any) -> Any:
+    """That of a custom operator."""
+    operator = getattr(function, "_opoverload", function)
+    operator = getattr(operator, "default", operator)
+    return getattr(operator, "_schema", None)
+
+
+_KEYWORD: Final = inspect.Parameter.KEYWORD_ONLY
 _POSITIONAL: Final = (
     inspect.Parameter.POSITIONAL_ONLY,
     inspect.Parameter.POSITIONAL_OR_KEYWORD,
@@ -59,9 +120,15 @@ def account_of(error: BaseException) -> str:
     frames = [
         f"{_shown(frame.filename)}:{frame.lineno} in {frame.name}"
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith((_OURS, _TORCHS, "<"))
+        if _is_the_users(frame.filename)
     ]
     return ", from ".join([what, *reversed(frames[-_MOST:])])
+
+
+def _is_the_users(filename: str) -> bool:
+    if filename.startswith((_OURS, _TORCHS, "<")):
+        return False
+    return not filename.startswith(_PYTHONS) or "-packages" in filename
 
 
 _MOST: Final = 3

@@ -8,7 +8,7 @@ a little too small, and a right derivative must never be called wrong.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Final, Literal
 
@@ -40,6 +40,34 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiver:
+    """What a caller accepts beside all error bounds; `reason` is how a report says so.
+
+    An answer may be off by `atol` plus `rtol` times the truth, entry by entry; one that is `known`
+    to be inaccurate by so much, relative to the scale.
+    """
+
+    reason: str
+    atol: float = 0.0
+    rtol: float = 0.0
+    known: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of_known(cls, limits: Mapping[str, float], reason: str) -> Waiver:
+        return cls(f"known: {reason}", known=limits)
+
+    def of(self, answer: str, truth: Ball, scale: float) -> Array:
+        """How far an answer may be off, entry by entry."""
+        limit: Array = self.atol + self.rtol * np.abs(truth.midpoint)
+        return limit + self.known.get(answer, 0.0) * scale
+
+    def accepted(self, proof: Proof, scale: float) -> Proof:
+        """The proof, for which a formula that is known to be inaccurate is right."""
+        limit = self.known.get("handwritten", 0.0) * scale
+        return replace(proof, wrong=proof.wrong & ~(proof.distance <= limit))
+
+
+@dataclass(frozen=True, slots=True)
 class Judgement:
     """How the answers to one claim stand to its truth.
 
@@ -50,7 +78,7 @@ class Judgement:
     that are wrong, in the order they were given. `is_truth_alone` where all of several answers
     agree with each other and none with a truth that is itself an estimate: that accuses nobody.
     `is_hidden` where the formula is wrong, but so little that its evaluation does not show it.
-    `is_allowed` where nothing but the caller's allowance keeps it from failing.
+    `waived` is the reason where nothing but a waiver keeps an answer from being wrong.
     """
 
     verdict: Verdict
@@ -62,7 +90,7 @@ class Judgement:
     distances: Mapping[str, Array]
     is_truth_alone: bool = False
     is_hidden: bool = False
-    is_allowed: bool = False
+    waived: str = ""
 
 
 def judge(
@@ -72,7 +100,7 @@ def judge(
     resolution: float,
     negligible: float = 0.0,
     proof: Proof | None = None,
-    allowance: Array | None = None,
+    waiver: Waiver | None = None,
     scale: float | None = None,
 ) -> Judgement:
     """Holds every answer, of which there is one at least, against the truth, entry by entry.
@@ -91,8 +119,7 @@ def judge(
     nothing inconclusive then, and the resolution achieved is the proof's.
 
     `scale` is what the resolution is relative to where entries do not tell, as along directions.
-    `allowance` is what the caller accepts, entry by entry: a distance within it is right, and radii
-    that are together within it are sharp enough.
+    A distance within the `waiver` is right, and radii that are together within it are sharp enough.
     """
     balls = answers.values()
     distance, radius = (
@@ -106,11 +133,15 @@ def judge(
         known = max(truth.largest(), *(ball.largest() for ball in balls))
         scale = _scale(known, fallback_scale, negligible)
     wrong, apart = distance > allowed, distance > joint
-    is_allowed = False
-    if allowance is not None:
-        beyond = ~(distance <= allowance)
-        is_allowed = bool((apart & ~beyond).any())
+    waived = False
+    if waiver is not None:
+        limit = np.array([waiver.of(name, truth, scale) for name in answers])
+        beyond = ~(distance <= limit)
+        waived = bool((apart & ~beyond).any())
         wrong, apart = wrong & beyond, apart & beyond
+        if proof is not None:
+            given, proof = proof, waiver.accepted(proof, scale)
+            waived |= bool((given.wrong & ~proof.wrong).any())
     blamed: set[str] = set()
     if wrong.any():
         blamed = {name for name, entries in zip(answers, wrong, strict=True) if entries.any()}
@@ -122,8 +153,8 @@ def judge(
     blame = () if alone else blame
     achieved = 2 * _largest(joint if proof is None else proof.radius) / scale
     blurred = not achieved <= resolution
-    if blurred and allowance is not None:
-        blurred = bool(((2 * joint > resolution * scale) & ~(joint <= allowance)).any())
+    if blurred and waiver is not None:
+        blurred = bool(((2 * joint > resolution * scale) & ~(joint <= limit)).any())
     undecided = blurred or (proof is None and bool(apart.any()))
     return Judgement(
         "fail" if blame else "inconclusive" if undecided else "pass",
@@ -135,7 +166,7 @@ def judge(
         dict(zip(answers, distance, strict=True)),
         alone,
         hidden,
-        is_allowed,
+        waiver.reason if waiver is not None and waived else "",
     )
 
 

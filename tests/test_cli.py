@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from gradcheck.cli import cli, main
+from gradcheck.conditions.names import DEFAULT, OPT_IN
 
 ROOT = Path(__file__).parent.parent
 GOOD = """
@@ -342,6 +344,15 @@ def test_words_lists_the_vocabulary():
     assert "softmax(input, dim)" in output
 
 
+def test_conditions_are_listed_with_what_must_hold():
+    _, code, output = gradcheck("conditions")
+    assert not code
+    first, second = output.split("\nlooked at where a case names it\n")
+    assert first.startswith("\nlooked at unless a case says otherwise\n")
+    assert all(f"  {name} " in first and text in first for name, text in DEFAULT.items())
+    assert all(f"  {name} " in second and text in second for name, text in OPT_IN.items())
+
+
 def test_schema_is_a_json_schema():
     _, code, output = gradcheck("schema")
     assert not code
@@ -373,7 +384,15 @@ assert "torch" not in sys.modules, "torch was imported"
 
 @pytest.mark.parametrize(
     "arguments",
-    [["validate", "a.grad.yaml"], ["list", "a.grad.yaml"], ["words"], ["schema"], ["--help"], None],
+    [
+        ["validate", "a.grad.yaml"],
+        ["list", "a.grad.yaml"],
+        ["words"],
+        ["conditions"],
+        ["schema"],
+        ["--help"],
+        None,
+    ],
     ids=lambda a: a[0] if a else "import",
 )
 def test_torch_is_not_imported_where_nothing_is_computed(write, arguments):
@@ -470,3 +489,105 @@ def test_an_unknown_word_is_a_usage_error_with_a_suggestion():
 
 def test_words_says_which_have_a_ball_meaning():
     assert "Every word has a meaning in ball arithmetic" in gradcheck("words")[2]
+
+
+# Functions in Python
+
+PYTHON = """
+function: {python: "mycli.kernels:double", arguments: {factor: 2}}
+reference: 2*x
+inputs: {x: 3}
+derivatives: {x: 2}
+dtypes: [float64, float32]
+"""
+FORBIDDEN = (
+    "  `mycli.kernels` may not be imported: allow it with --allow-import mycli.kernels "
+    "(in pytest --gradcheck-allow-import, or gradcheck_allow_import in the ini file)"
+)
+
+
+@pytest.fixture
+def kernel(write, tmp_path, monkeypatch):
+    """Writes a case of a function in Python, and its module where the command is run."""
+
+    def kernel(body):
+        (tmp_path / "mycli").mkdir()
+        (tmp_path / "mycli" / "kernels.py").write_text(f"def double(x, factor):\n    {body}\n")
+        write(PYTHON)
+        return "a.grad.yaml"
+
+    def judge(place, imports):
+        """Whether the function gives what its reference does."""
+        written = place.case.kernel
+        value = imports.load(written.function)(place.environment["x"], **written.arguments)
+        verdict = "pass" if value == place.environment["out"] else "fail"
+        yield {"quantity": "out", "verdict": verdict}
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    stub = types.ModuleType("gradcheck.kernels")
+    stub.judge_kernel = judge
+    monkeypatch.setitem(sys.modules, "gradcheck.kernels", stub)
+    yield kernel
+    for name in [name for name in sys.modules if name.partition(".")[0] == "mycli"]:
+        del sys.modules[name]
+
+
+def test_a_module_that_is_not_allowed_is_told_once_for_a_dtype_and_the_rest_is_judged(kernel):
+    code, output = run(kernel("open('ran', 'w')"))
+    lines = output.splitlines()
+    assert code == 1
+    assert lines[1] == "ERROR  a.grad.yaml:3  c  [float64, cpu]"
+    assert lines[2] == FORBIDDEN
+    assert lines[3] == "  repeat: gradcheck run a.grad.yaml::c --dtype float64 --device cpu"
+    assert output.count(FORBIDDEN) == 2
+    assert lines[-1].startswith("1 case, 2 passed, 2 in error")
+    assert not Path("ran").exists()
+    assert "mycli" not in sys.modules
+
+
+def test_an_allowed_module_is_found_where_the_command_is_run(kernel):
+    code, output = run(kernel("return factor*x"), "--allow-import", "mycli")
+    assert code == 0
+    assert output.splitlines()[-1].startswith("1 case, 4 passed")
+
+
+def test_the_command_that_repeats_a_case_allows_what_was_allowed_for_it(kernel):
+    path = kernel("return factor + x + 7")
+    allowed = ["--allow-import", "other", "--allow-import", "mycli.kernels"]
+    code, output = run(path, "--dtype", "float64", *allowed)
+    assert code == 1
+    (line,) = [line for line in output.splitlines() if "repeat: " in line]
+    assert line == (
+        "  repeat: gradcheck run a.grad.yaml::c --dtype float64 --device cpu "
+        "--allow-import mycli.kernels"
+    )
+    again = run(*line.split()[3:])
+    assert again[0] == 1
+    assert again[1].splitlines()[:-1] == output.splitlines()[:-1]
+
+
+def test_a_module_that_raises_is_told_with_its_line(kernel):
+    path = kernel("return x")
+    Path("mycli/kernels.py").write_text("import sys\n\nsys.exit('no')\n")
+    code, output = run(path, "--dtype", "float64", "--allow-import", "mycli")
+    assert code == 1
+    assert output.splitlines()[2] == (
+        "  `mycli.kernels` cannot be imported: SystemExit: no, from mycli/kernels.py:3 in <module>"
+    )
+
+
+def test_explain_imports_what_is_allowed(kernel):
+    path = kernel("return factor*x")
+    for allowed, told in ((), 1), (["--allow-import", "mycli"], 0):
+        _, code, output = gradcheck("explain", path, "--dtype", "float64", *allowed)
+        assert code == 0
+        assert output.count("may not be imported") == told
+
+
+@pytest.mark.parametrize("command", ["run", "explain"])
+def test_what_is_allowed_is_the_name_of_a_module(kernel, command):
+    result, *_ = gradcheck(command, kernel("return x"), "--allow-import", "mycli/kernels.py")
+    assert str(result.exception) == (
+        "`mycli/kernels.py` names no module: write it as in mykernels.norm"
+    )

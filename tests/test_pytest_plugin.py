@@ -304,3 +304,88 @@ def test_verdicts_and_digits_do_not_depend_on_order_workers_or_neighbours(files,
     first = outcomes(pytester.path / "1.xml")
     assert len(first) == 7
     assert all(outcomes(pytester.path / f"{number}.xml") == first for number in (2, 3, 4))
+
+
+# Functions in Python
+
+PYTHON = """
+cases:
+  double:
+    function: {python: "mymodule:double"}
+    reference: 2*x
+    inputs: {x: 3}
+    derivatives: {x: 2}
+"""
+# What stands for the judge of functions in Python: whether they give what their reference does.
+JUDGE = """
+import sys
+import types
+
+
+def judge_kernel(place, imports):
+    value = imports.load(place.case.kernel.function)(place.environment["x"])
+    verdict = "pass" if value == place.environment["out"] else "fail"
+    yield {"quantity": "out", "verdict": verdict}
+
+
+module = types.ModuleType("gradcheck.kernels")
+module.judge_kernel = judge_kernel
+sys.modules["gradcheck.kernels"] = module
+"""
+FORBIDDEN = (
+    "*`mymodule` may not be imported: allow it with --allow-import mymodule "
+    "(in pytest --gradcheck-allow-import, or gradcheck_allow_import in the ini file)"
+)
+
+
+@pytest.fixture
+def kernel(files, pytester):
+    def kernel(body, ini=""):
+        files(k=PYTHON)
+        pytester.makeini(f"[pytest]\n{ini}\n")
+        pytester.makeconftest(JUDGE)
+        (pytester.path / "mymodule.py").write_text(f"def double(x):\n    return {body}\n")
+
+    return kernel
+
+
+def test_a_module_is_imported_only_where_that_is_allowed(kernel, run):
+    kernel("2*x")
+    forbidden = run("k.grad.yaml")
+    forbidden.assert_outcomes(failed=1)
+    forbidden.stdout.fnmatch_lines(["k.grad.yaml:4: error", FORBIDDEN])
+    run("k.grad.yaml", "--gradcheck-allow-import", "mymodule").assert_outcomes(passed=1)
+    run("k.grad.yaml", "--gradcheck-allow-import", "other").assert_outcomes(failed=1)
+
+
+def test_modules_are_allowed_in_the_ini_file_and_found_from_any_folder(kernel, run, pytester):
+    kernel("2*x", "gradcheck_allow_import = other mymodule")
+    run("k.grad.yaml").assert_outcomes(passed=1)
+    below = pytester.mkdir("below")
+    (below / "b.grad.yaml").write_text(PYTHON)
+    run("below").assert_outcomes(passed=1)
+    run("-n", "2").assert_outcomes(passed=2)
+
+
+def test_a_module_that_the_option_allows_is_so_in_the_command_that_repeats_a_case(kernel, run):
+    kernel("3*x")
+    out = run("k.grad.yaml", "--gradcheck-allow-import", "mymodule")
+    out.assert_outcomes(failed=1)
+    command = re.search(r"repeat: pytest (.*)", out.stdout.str())[1]
+    assert command == "--gradcheck-allow-import mymodule 'k.grad.yaml::double[float64-cpu]'"
+    again = run(*shlex.split(command))
+    again.assert_outcomes(failed=1)
+    assert "k.grad.yaml:3: fail out at point 1" in again.stdout.str()
+
+
+def test_a_module_that_the_ini_file_allows_needs_no_option_to_repeat_a_case(kernel, run):
+    kernel("3*x", "gradcheck_allow_import = mymodule")
+    out = run("k.grad.yaml")
+    assert "  repeat: pytest 'k.grad.yaml::double[float64-cpu]'" in out.outlines
+
+
+def test_what_is_allowed_is_the_name_of_a_module(kernel, run):
+    kernel("2*x")
+    out = run("k.grad.yaml", "--gradcheck-allow-import", "my/module.py")
+    assert out.ret == 4
+    assert "`my/module.py` names no module: write it as in mykernels.norm" in out.stderr.str()

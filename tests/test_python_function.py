@@ -76,7 +76,7 @@ def test_names_of_inputs():
     assert named(lambda x: x, X) == ["x"]
     assert named(lambda *x: x[1], (X, X)) == ["args[0]", "args[1]"]
     assert named(torch.sin, X) == ["args[0]"]
-    assert named(torch.nn.Linear(2, 1).double(), X) == ["input"]
+    assert named(torch.nn.Linear(2, 1).double(), X) == ["input", "weight", "bias"]
     assert named(Double.apply, X) == ["value"]
     assert named(lambda a: a[0], ([X, {"w": X}],)) == ["a[0]", "a[1]['w']"]
     assert named(lambda b: b, {"b": X}) == ["b"]

@@ -1,12 +1,16 @@
 import json
 import math
 import re
+import sys
+import types
 
 import pytest
 
 from gradcheck.ball import Ball
 from gradcheck.casefile.load import load
 from gradcheck.conclusion import TOO_SURE
+from gradcheck.errors import ImportFailedError, UsageError
+from gradcheck.imports import Imports
 from gradcheck.oracles import numeric
 from gradcheck.rigorous.pointwise import POINTWISE
 from gradcheck.runner import jobs, run
@@ -862,3 +866,101 @@ def test_a_choice_in_the_formula_at_a_declared_kink_is_not_blurred_by_rounding(c
         subgradient: true
     """)
     assert result.verdict == "pass"
+
+
+# Functions in Python
+
+PYTHON = """
+function: {python: "nowhere.kernels:double"}
+reference: 2*x
+inputs: {x: 3}
+derivatives: {x: 2}
+"""
+
+
+@pytest.fixture
+def judged(monkeypatch):
+    """The points at which functions in Python are judged, by one that finds nothing wrong."""
+    points = []
+
+    def judge(place, imports):
+        points.append((place.point.label, imports))
+        yield {"quantity": "out", "verdict": "pass"}
+
+    stub = types.ModuleType("gradcheck.kernels")
+    stub.judge_kernel = judge
+    monkeypatch.setitem(sys.modules, "gradcheck.kernels", stub)
+    monkeypatch.setattr(Imports, "load", lambda imports, what: abs)
+    return points
+
+
+def test_a_function_in_python_is_judged_after_the_claims_on_its_reference(check, judged):
+    imports = Imports.of(["nowhere"], "")
+    results = check(f"{PYTHON}expect: {{out: 6}}", imports=imports)
+    assert [result.quantity for result in results] == ["dout/dx", "out", "out"]
+    assert [result.line for result in results] == [6, 2, 7]
+    assert judged == [("1", imports)]
+    assert {result.imports for result in results} == {("nowhere",)}
+
+
+def test_a_function_in_python_is_judged_once_at_each_point(check, judged):
+    check("""
+        function: {python: "nowhere:f"}
+        reference: 2*x
+        backward: {dx: 2*dout}
+        points:
+          - {inputs: {x: 3}, cotangents: {dout: 2}}
+          - {inputs: {x: 4}}
+    """)
+    assert [label for label, _ in judged] == ["1", "2"]
+
+
+def test_a_function_in_python_alone_is_not_idle(check_one, judged):
+    result = check_one('{function: {python: "nowhere:f"}, inputs: {x: 3}}')
+    assert (result.verdict, result.quantity) == ("pass", "out")
+
+
+def test_what_may_not_be_imported_is_told_once_and_the_reference_is_judged(check):
+    results = check("""
+        function: {python: "nowhere.kernels:f"}
+        reference: 2*x
+        derivatives: {x: 2}
+        backward: {python: "elsewhere:g"}
+        points: [{inputs: {x: 3}}, {inputs: {x: 4}}]
+    """)
+    assert [(r.verdict, r.quantity, r.point) for r in results] == [
+        ("error", "", ""),
+        ("pass", "dout/dx", "1"),
+        ("pass", "dout/dx", "2"),
+    ]
+    assert results[0].line == 3
+    assert [note.split(":")[0] for note in results[0].notes] == [
+        "`nowhere.kernels` may not be imported",
+        "`elsewhere` may not be imported",
+    ]
+
+
+def test_an_import_that_fails_while_the_function_is_judged_is_told_as_it_is(check, monkeypatch):
+    def judge(place, imports):
+        yield {"quantity": "out", "verdict": "pass"}
+        raise ImportFailedError("there is no module `nowhere`")
+
+    stub = types.ModuleType("gradcheck.kernels")
+    stub.judge_kernel = judge
+    monkeypatch.setitem(sys.modules, "gradcheck.kernels", stub)
+    monkeypatch.setattr(Imports, "load", lambda imports, what: abs)
+    *_, last = check(PYTHON, imports=Imports.of(["nowhere"], ""))
+    assert (last.verdict, last.notes) == ("error", ("there is no module `nowhere`",))
+
+
+def test_what_a_case_says_of_a_function_and_cannot_mean_is_told_as_it_is(check, monkeypatch):
+    def judge(place, imports):
+        raise UsageError("`init` is for the class of a module")
+        yield
+
+    stub = types.ModuleType("gradcheck.kernels")
+    stub.judge_kernel = judge
+    monkeypatch.setitem(sys.modules, "gradcheck.kernels", stub)
+    monkeypatch.setattr(Imports, "load", lambda imports, what: abs)
+    *_, last = check(PYTHON)
+    assert (last.verdict, last.notes) == ("error", ("`init` is for the class of a module",))

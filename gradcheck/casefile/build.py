@@ -9,10 +9,11 @@ from decimal import Decimal
 from typing import Any, Final
 
 from gradcheck.casefile import models
-from gradcheck.casefile.case import Case, DType, ExpectedFailure
+from gradcheck.casefile.case import Case, DType, ExpectedFailure, Known
 from gradcheck.casefile.derivatives import Derivatives
 from gradcheck.casefile.document import Path
 from gradcheck.casefile.expectations import Expectations, read_passes
+from gradcheck.casefile.kernels import KernelReader
 from gradcheck.casefile.models import several
 from gradcheck.casefile.names import Reader, listed, name_problem, near
 from gradcheck.casefile.pass_lines import BackwardReader, JvpReader
@@ -21,7 +22,7 @@ from gradcheck.functions import Function, Recurrence, State, Step
 from gradcheck.language.expression import Expression
 from gradcheck.language.parser import MAX_COST
 from gradcheck.language.tree import Number
-from gradcheck.passes import GRAD
+from gradcheck.passes import GRAD, Passes
 
 UNREAD: Final = Expression("", Number(0, 0, 0))
 """Stands for a formula that could not be read, so that the others can be."""
@@ -43,12 +44,14 @@ class CaseBuilder:
         self.document = read.document
         self.taken: dict[str, str] = dict.fromkeys(read.definitions, "a definition")
         self.named_well = True
+        self.kernels = KernelReader(read, self.path, model)
 
     def build(self) -> list[Case]:
         """The cases, one for each combination of listed sizes; none where there are problems."""
         self.points = written_points(
             self.model, self.path, self.model.samples or self.defaults.samples or 1
         )
+        self.kernels.check(self.points)
         self._declare_given()
         self._declare_computed()
         if not self.named_well:  # every formula with such a name would be wrong again
@@ -58,8 +61,9 @@ class CaseBuilder:
             self.read, self.path, self.function, self.inputs, self.sizes, self._integers()
         )
         self.derivatives.unsure = self.read.failed
-        declared = self.derivatives.read_all(self.model.derivatives)
+        declared = self.derivatives.read_all(self.kernels.claimed)
         self._read_outputs()
+        self.kernel = self.kernels.kernel(self.derivatives, self.outputs)
         self._read_lines()
         reader = Expectations(
             self.read,
@@ -70,7 +74,10 @@ class CaseBuilder:
             self.backward.quantities(),
             self._dtypes(),
         )
-        expectations = {id(point): tuple(reader.of(point)) for point in self.points}
+        expectations = {
+            id(point): tuple(reader.of(point)) if self.kernels.has_formula else ()
+            for point in self.points
+        }
         published = [one.quantity for listed in expectations.values() for one in listed]
         claims = (
             *self.derivatives.claims(declared, published),
@@ -99,7 +106,7 @@ class CaseBuilder:
 
     def _read_outputs(self) -> None:
         """The outputs: the last step, unless some are listed."""
-        listed_ones = several(self.model.outputs)
+        listed_ones = several(self.model.outputs) if self.kernels.has_formula else []
         values = self.function.values
         for index, name in enumerate(listed_ones):
             path = (
@@ -127,14 +134,16 @@ class CaseBuilder:
             self.read.failed,
         )
         self.backward, self.jvp = BackwardReader(*settings), JvpReader(*settings)
-        self.backward.read_all(self.model.backward)
-        self.jvp.read_all(self.model.jvp)
+        self.backward.read_all(self.kernels.lines("backward"))
+        self.jvp.read_all(self.kernels.lines("jvp"))
+        if not self.kernels.has_formula:
+            return
         placed = {path: name for p in self.points for name, (path, _) in p.cotangents.items()}
         for path, name in placed.items():
             self._check_cotangent(name, path)
 
     def _check_cotangent(self, name: str, path: Path) -> None:
-        if not self.model.backward:
+        if not self.kernels.lines("backward"):
             self.read.report(path, "cotangents are for `backward`, which is not there", key=True)
         elif name not in self.backward.given:
             close = near(name, self.backward.given) or listed(self.backward.given)
@@ -142,6 +151,9 @@ class CaseBuilder:
 
     def _read_passes(self, published: list[str]) -> None:
         """How gradients are asked for, and of which values: those that tell something."""
+        self.passes, self.gradients = Passes(), tuple[str, ...]()
+        if self.kernels.is_python:
+            return
         path = (*self.path, "autograd")
         self.passes = read_passes(self.model.autograd, path, self.function, self.read)
         told = [quantity.removesuffix(GRAD) for quantity in published if quantity.endswith(GRAD)]
@@ -152,7 +164,7 @@ class CaseBuilder:
     def _check_purpose(self, publishes: bool) -> None:
         derivatives = self.model.derivatives
         written = (derivatives.named, derivatives.recurrence, self.model.backward, self.model.jvp)
-        is_told = any(written) or publishes or self.gradients
+        is_told = any(written) or publishes or self.gradients or self.kernels.is_python
         if not (is_told or self.read.failed):
             message = "nothing to check: write `derivatives`, `backward`, `jvp` or `expect`"
             self.read.report(self.path, message, key=True)
@@ -209,6 +221,9 @@ class CaseBuilder:
             subgradient=model.subgradient,
             skip=model.skip and _printable(model.skip),
             xfail=_expected_failure(model.xfail),
+            outputs=self.outputs,
+            kernel=self.kernel,
+            known=_known(model.known),
         )
 
     def _variants(self) -> Iterator[tuple[str, dict[str, int]]]:
@@ -220,7 +235,8 @@ class CaseBuilder:
             yield "".join(f"-{name}{sizes[name]}" for name in listed), sizes
 
     def _declare(self, name: str, what: str, path: Path, *, key: bool = True) -> None:
-        if problem := name_problem(name, self.taken):
+        may_be_word = not self.kernels.has_formula and what in ("an input", "a constant")
+        if problem := name_problem(name, self.taken, may_be_word=may_be_word):
             self._report_name(path, problem, key=key)
         elif name == "out" and what not in ("a step", "a state"):
             message = "`out` is the name of the output: use another name"
@@ -262,10 +278,10 @@ class CaseBuilder:
 
     def _declare_computed(self) -> None:
         """Declares what the function computes, before any formula is read."""
-        written = self.model.function
+        written = self.kernels.written
         if not isinstance(written, dict):
             return
-        path = (*self.path, "function")
+        path = (*self.path, self.kernels.key)
         for name, formula in written.items():
             if isinstance(formula, models.Recurrence):
                 self._declare_states(name, formula, (*path, name))
@@ -288,10 +304,12 @@ class CaseBuilder:
             self._declare(state, "a state", (*path, "states", state))
 
     def _function(self) -> Function:
-        path = (*self.path, "function")
+        path = (*self.path, self.kernels.key)
         given = (*self.inputs, *self.model.constants)
         scope = dict.fromkeys([*self.sizes, *given])
-        written = self.model.function
+        written = self.kernels.written
+        if written is None:
+            return Function(given, (), "out")
         if not isinstance(written, dict):
             expression = self.read.formula(path, scope) or UNREAD
             return Function(given, (Step("out", expression),), "out")
@@ -346,6 +364,10 @@ def _written_names(function: Mapping[str, Any]) -> Iterator[str]:
 
 def _expected_failure(xfail: models.XFail | None) -> ExpectedFailure | None:
     return None if xfail is None else ExpectedFailure(_printable(xfail.reason), xfail.blame)
+
+
+def _known(known: models.Known | None) -> Known | None:
+    return None if known is None else Known(known.limits, _printable(known.reason))
 
 
 def _printable(text: str | None) -> str:

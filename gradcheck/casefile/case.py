@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Final, Literal
 
 from gradcheck.casefile.inputs import Value
+from gradcheck.casefile.kernel import Kernel
 from gradcheck.claims import Claim
 from gradcheck.functions import Function
 from gradcheck.modes import Extension
@@ -89,13 +90,23 @@ class ExpectedFailure:
     blame: str
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Relative errors that are known, by whose they are (`handwritten`, `autograd`), and why."""
+
+    limits: Mapping[str, float]
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
     """One case, ready to run; `name` is unique in its file, `sizes` are plain numbers.
 
     `entry` is its key in the file: the same for all cases that listed sizes make of it. `inputs`
     are what is differentiated by, `gradients` the values whose `.grad` is looked at. `uncovered`
-    are inputs of which a backward pass says nothing.
+    are inputs of which a backward pass says nothing, `outputs` the values that one begins with.
+    With a `kernel`, a function in Python, the `function` is the formula that it must equal; where
+    there is none, it has no steps.
     """
 
     name: str
@@ -122,6 +133,9 @@ class Case:
     subgradient: bool
     skip: str | None
     xfail: ExpectedFailure | None
+    outputs: tuple[str, ...] = ()
+    kernel: Kernel | None = None
+    known: Known | None = None
 
     def required_resolution(self, dtype: DType) -> float:
         return DEFAULT_RESOLUTION[dtype] if self.resolution is None else self.resolution

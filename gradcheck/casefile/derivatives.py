@@ -125,10 +125,11 @@ class Derivatives:
 
     def read_all(self, written: models.Derivatives) -> list[Declared]:
         """Every derivative with its formulas parsed; what is wrong is reported and left out."""
+        formulas = in_formulas(written)
         named: dict[str, tuple[Link, Path]] = {}
         seconds: dict[Second, Path] = {}
-        self.written = tuple(written.named)
-        for key in written.named:
+        self.written = tuple(formulas)
+        for key in formulas:
             path = (*self.path, key)
             second = parse_second(key, self.values)
             if second is not None:
@@ -136,7 +137,7 @@ class Derivatives:
                 if second is not None and seconds.setdefault(second, path) is not path:
                     self.read.report(path, f"`{second}` is written twice", key=True)
                 continue
-            link = self._named(key, path)
+            link = self.named(key, path)
             if link is None:
                 continue
             if str(link) in named:
@@ -146,12 +147,11 @@ class Derivatives:
         links = self._spellings([link for link, _ in (*named.values(), *carried.values())])
         self.declared = {*named, *carried}
         self.seconds = [
-            (second, self._plain(Link(*second[:2]), path, written.named[str(path[-1])], links))
+            (second, self._plain(Link(*second[:2]), path, formulas[str(path[-1])], links))
             for second, path in seconds.items()
         ]
         declared = [
-            self._plain(link, path, written.named[str(path[-1])], links)
-            for link, path in named.values()
+            self._plain(link, path, formulas[str(path[-1])], links) for link, path in named.values()
         ]
         stepwise = [self._stepwise(link, path, links, carried) for link, path in carried.values()]
         return [*declared, *(one for one in stepwise if one is not None)]
@@ -178,7 +178,7 @@ class Derivatives:
             return None
         return second
 
-    def _named(self, key: str, path: Path) -> Link | None:
+    def named(self, key: str, path: Path) -> Link | None:
         """The link that a key of `derivatives` means: itself, or `dout/dkey`."""
         link = parse_link(key)
         if link is not None:
@@ -222,8 +222,11 @@ class Derivatives:
         return spelled
 
     def _plain(self, link: Link, path: Path, written: Any, links: Mapping[str, str]) -> Declared:
-        paths = [(*path, i) for i in range(len(written))] if isinstance(written, list) else [path]
-        read = [self.read.formula(here, self.scope, links=links) for here in paths]
+        read = [
+            self.read.formula(here, self.scope, links=links)
+            for here, one in placed(path, written)
+            if not isinstance(one, models.Imported)
+        ]
         return Declared(link, False, path, tuple(e for e in read if e is not None))
 
     def _stepwise(
@@ -281,6 +284,22 @@ class Derivatives:
             if link is not None and quantity not in known:
                 claims.append(Claim.of(self.function, link, (), 0))
         return tuple(claims)
+
+
+def placed(path: Path, written: Any) -> list[tuple[Path, Any]]:
+    """What may be written as one value or as a list, each with where it stands."""
+    if isinstance(written, list):
+        return [((*path, index), one) for index, one in enumerate(written)]
+    return [(path, written)]
+
+
+def in_formulas(written: models.Derivatives) -> dict[str, Any]:
+    """The derivatives of which there is a formula, and not only a function in Python."""
+    return {
+        key: value
+        for key, value in written.named.items()
+        if not all(isinstance(one, models.Imported) for one in models.several(value))
+    }
 
 
 class _Linker:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from decimal import Decimal
 from typing import Annotated, Any, Final, NoReturn, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
+
+from gradcheck.language.spelling import suggestion
 
 LARGEST_SIZE: Final = 2**24
 MOST_DIMENSIONS: Final = 32
@@ -179,6 +182,66 @@ def _dimensions(value: Any) -> list[int | str]:
     return value
 
 
+def _imported(value: Any) -> str:
+    """`module:name`, both of them dotted identifiers."""
+    if not isinstance(value, str):
+        _expect("a text, as in mykernels.norm:RMSNorm")
+    if not is_imported(value):
+        meant = f"write `module:name`, as in `{_as_imported(value)}`"
+        _refuse(f"`{value}` names no function: {meant}")
+    return value
+
+
+def is_dotted(name: str) -> bool:
+    """Whether it is a name in Python, or several with dots between."""
+    return all(part.isidentifier() and not keyword.iskeyword(part) for part in name.split("."))
+
+
+def is_imported(text: str) -> bool:
+    """Whether it reads `module:name`."""
+    module, _, name = text.partition(":")
+    return is_dotted(module) and is_dotted(name)
+
+
+def _as_imported(text: str) -> str:
+    """What may be meant by a name that is written otherwise, such as by a path to its file."""
+    text = re.sub(r"\.py\b", "", text).replace("::", ":").replace("/", ".").strip()
+    module, _, name = text.rpartition(".")
+    candidates = (text, f"{module}:{name}", "mykernels.norm:RMSNorm")
+    return next(candidate for candidate in candidates if is_imported(candidate))
+
+
+def stands_alone(value: Any, known: tuple[str, ...]) -> Any:
+    """Refuses a mapping with the key `python` that has steps or lines beside it."""
+    others = [key for key in value if key not in known] if isinstance(value, dict) else []
+    if any(not suggestion(key, known) for key in others):
+        message = "`python` names something in a module: no step or line is called so"
+        context: dict[str, Any] = {"path": ("python",), "is_key": True}
+        raise PydanticCustomError("refused", message, context)
+    return value
+
+
+def _plain(value: Any) -> Any:
+    _check_plain(value, ())
+    return value
+
+
+def _check_plain(value: Any, path: Position) -> None:
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            _check_plain(item, (*path, index))
+    elif isinstance(value, dict):
+        _expect("a number, a text, true, false, null or a list of them", path)
+    elif isinstance(value, Decimal) and value.is_finite() and abs(value) > _LARGEST:
+        _refuse("this number is larger than any float64", path)
+
+
+def _positive(value: Any) -> float:
+    if not (_is_number(value) and _is_finite(value) and 0 < value <= _LARGEST and float(value) > 0):
+        _expect("a number above 0")
+    return float(value)
+
+
 def _device(value: str) -> str:
     if not _DEVICE.fullmatch(value):
         _choose(value, DEVICES)
@@ -232,6 +295,19 @@ Digits = Annotated[
     PlainValidator(_digits),
     WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": MOST_DIGITS}),
 ]
+Positive = Annotated[
+    float,
+    PlainValidator(_positive),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0}),
+]
+ImportedName = Annotated[
+    str,
+    PlainValidator(_imported),
+    WithJsonSchema({"type": "string", "pattern": r"^[^:\s]+:[^:\s]+$"}),
+]
+"""`module:name`."""
+Plain = Annotated[Any, PlainValidator(_plain), WithJsonSchema({})]
+"""A number, a text, true, false, null, or nested lists of them."""
 Samples = Annotated[int, *_from_1_to(MOST_SAMPLES)]
 Passes = Annotated[int, *_from_1_to(MOST_PASSES)]
 Tag = Annotated[

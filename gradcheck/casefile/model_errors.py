@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from gradcheck.casefile.document import Document, Path
+from gradcheck.casefile.models import PYTHON
 from gradcheck.casefile.problems import Problem
 from gradcheck.language.spelling import suggestion
 
@@ -92,7 +93,8 @@ class _Errors:
             return self.document.problem(path, f"unknown key `{loc[-1]}`{close}", key=True)
         if error["type"] == "missing":
             return self.document.problem(path, f"`{loc[-1]}` is missing", key=True)
-        return self.document.problem(path, self._message(error, path))
+        is_key = error.get("ctx", {}).get("is_key", False)
+        return self.document.problem(path, self._message(error, path), key=is_key)
 
     def _message(self, error: Any, path: Path) -> str:
         kind, context = error["type"], error.get("ctx", {})
@@ -161,6 +163,10 @@ class _Errors:
         """The models that the value at `loc` may be of."""
         models = [self.model]
         for step in loc:
+            if step == PYTHON.tag:
+                models = [model for model in models if "python" in model.model_fields]
+            elif str(step).startswith("("):
+                models = [model for model in models if "python" not in model.model_fields]
             fields = [model.model_fields.get(str(step)) for model in models]
             inside = [m for field in fields if field for m in _models_in(field.annotation)]
             models = inside or models

@@ -5,10 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, model_validator
 from pydantic import Tag as _Tag
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
-from pydantic_core import core_schema
+from pydantic_core import PydanticCustomError, core_schema
 
 from gradcheck.casefile.case import DType
 from gradcheck.casefile.fields import (
@@ -18,14 +18,18 @@ from gradcheck.casefile.fields import (
     Dimensions,
     FiniteNumbers,
     Formula,
+    ImportedName,
     Numbers,
     Optional,
     Passes,
+    Plain,
+    Positive,
     Published,
     Resolution,
     Samples,
     Sizes,
     Tag,
+    stands_alone,
 )
 from gradcheck.passes import Disabled
 
@@ -138,13 +142,73 @@ Step = Annotated[
         custom_error_message="a formula (or, for `recurrence`, steps and states)",
     ),
 ]
+
+
+class Imported(_Strict):
+    """Something in a Python module: `{python: "mykernels.norm:rms_norm"}`."""
+
+    python: Annotated[
+        ImportedName,
+        Field(
+            description="What it is, as `module:name`. Its module is imported only where a run "
+            "allows that.",
+            examples=["mykernels.norm:RMSNorm"],
+        ),
+    ]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _stands_alone(cls, value: Any) -> Any:
+        return stands_alone(value, tuple(PythonFunction.model_fields))
+
+
+class PythonFunction(Imported):
+    """A function in Python: a callable, an autograd.Function, a module or a custom operator."""
+
+    arguments: Annotated[
+        dict[str, Plain],
+        Field(description="Further arguments of the function, by name.", examples=[{"eps": 1e-6}]),
+    ] = {}
+    init: Annotated[
+        dict[str, Plain],
+        Field(
+            description="Arguments of the constructor of a module's class, by name.",
+            examples=[{"normalized_shape": 8}],
+        ),
+    ] = {}
+
+
+PYTHON = _Tag("(python)")
+
+
+def _form_with_python(value: object) -> str | None:
+    """The form, where a mapping may name something in Python."""
+    return PYTHON.tag if isinstance(value, dict) and "python" in value else _form(value)
+
+
+def _or_python(expected: str) -> Discriminator:
+    return Discriminator(
+        _form_with_python, custom_error_type="expected", custom_error_message=expected
+    )
+
+
+Steps = Annotated[dict[str, Step], Field(min_length=1), _Mapping]
 Function = Annotated[
-    Annotated[Formula, _Text] | Annotated[dict[str, Step], Field(min_length=1), _Mapping],
-    _one_of("a formula, or steps `name: formula`"),
+    Annotated[Formula, _Text] | Steps | Annotated[PythonFunction, PYTHON],
+    _or_python("a formula, or steps `name: formula`"),
+]
+Reference = Annotated[
+    Annotated[Formula, _Text] | Steps | Annotated[Imported, PYTHON],
+    _or_python("a formula, or steps `name: formula`"),
+]
+Alternative = Annotated[
+    Annotated[Formula, _Text] | Annotated[Imported, PYTHON], _or_python("a formula")
 ]
 Derivative = Annotated[
-    Annotated[Formula, _Text] | Annotated[list[Formula], Field(min_length=1), _List],
-    _one_of("a formula, or a list of alternative formulas"),
+    Annotated[Formula, _Text]
+    | Annotated[list[Alternative], Field(min_length=1), _List]
+    | Annotated[Imported, PYTHON],
+    _or_python("a formula, or a list of alternative formulas"),
 ]
 
 
@@ -167,6 +231,17 @@ PassLine = Annotated[
     | Annotated[list[Formula], Field(min_length=1), _List]
     | Annotated[dict[str, SweptLine], Field(min_length=1), _Mapping],
     _one_of("a formula, or a list of alternative formulas (or, for `recurrence`, lines)"),
+]
+
+
+def _form_of_pass(value: object) -> str:
+    is_python = isinstance(value, dict) and "python" in value
+    return PYTHON.tag if is_python else _Mapping.tag
+
+
+Pass = Annotated[
+    Annotated[dict[str, PassLine], _Mapping] | Annotated[Imported, PYTHON],
+    Discriminator(_form_of_pass),
 ]
 Definition = Annotated[
     Annotated[Formula, _Text] | Annotated[dict[str, Formula], Field(min_length=1), _Mapping],
@@ -281,6 +356,32 @@ class XFail(_Strict):
     ]
 
 
+class Known(_Strict):
+    """Relative errors that are known, and why they are no mistake of this case."""
+
+    handwritten: Annotated[
+        Optional[Positive],
+        Field(description="How far off what is written by hand may be.", examples=[1e-9]),
+    ] = None
+    autograd: Annotated[
+        Optional[Positive], Field(description="How far off autograd may be.", examples=[2e-10])
+    ] = None
+    reason: Annotated[str, Field(min_length=1, description="Why the error is known.")]
+
+    @model_validator(mode="after")
+    def _is_of_somebody(self) -> Known:
+        if not self.limits:
+            message = "write whose error is known: `handwritten` or `autograd`"
+            raise PydanticCustomError("refused", message)
+        return self
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The relative errors by whose they are."""
+        written = {"handwritten": self.handwritten, "autograd": self.autograd}
+        return {name: limit for name, limit in written.items() if limit is not None}
+
+
 DTypes = Annotated[
     Annotated[DType, _Text] | Annotated[list[DType], Field(min_length=1), _List],
     _one_of("a dtype or a list of dtypes"),
@@ -329,10 +430,22 @@ class Case(Defaults):
     function: Annotated[
         Function,
         Field(
-            description="A formula, whose value is called `out`, or ordered steps.",
-            examples=["sin(x**2)", {"z": "w*x + b", "loss": "(y - z)**2"}],
+            description="A formula, whose value is called `out`, or ordered steps, or a function "
+            "in Python.",
+            examples=[
+                "sin(x**2)",
+                {"z": "w*x + b", "loss": "(y - z)**2"},
+                {"python": "mykernels.norm:RMSNorm", "arguments": {"eps": 1e-6}},
+            ],
         ),
     ]
+    reference: Annotated[
+        Optional[Reference],
+        Field(
+            description="What a function in Python must equal: a formula, steps, or another one.",
+            examples=["x * rsqrt(mean(x**2))", {"python": "mykernels.slow:rms_norm"}],
+        ),
+    ] = None
     constants: Annotated[
         dict[str, Constant],
         Field(description="Given values that are not differentiated.", examples=[{"y": 1.0}]),
@@ -356,7 +469,11 @@ class Case(Defaults):
         Derivatives,
         Field(
             description="Derivatives by input name, or links `dA/dB` between any two values.",
-            examples=[{"x": "2*x*cos(x**2)"}, {"dloss/dw": "x.T @ d_mse(y, z)"}],
+            examples=[
+                {"x": "2*x*cos(x**2)"},
+                {"dloss/dw": "x.T @ d_mse(y, z)"},
+                {"x": {"python": "mykernels.norm:d_x"}},
+            ],
         ),
     ] = Derivatives()
     outputs: Annotated[
@@ -367,19 +484,26 @@ class Case(Defaults):
         ),
     ] = []
     backward: Annotated[
-        dict[str, PassLine],
+        Pass,
         Field(
             description="Reverse mode: ordered lines that compute cotangents, `dz` of an output "
-            "`z` being given. In `recurrence`, lines of a step, from the last step to the first.",
-            examples=[{"dW": "outer(dz, x)", "dx": "W.T @ dz"}],
+            "`z` being given. In `recurrence`, lines of a step, from the last step to the first. "
+            "Or a function in Python that does.",
+            examples=[
+                {"dW": "outer(dz, x)", "dx": "W.T @ dz"},
+                {"python": "mykernels.norm:rms_norm_backward"},
+            ],
         ),
     ] = {}
     jvp: Annotated[
-        dict[str, PassLine],
+        Pass,
         Field(
             description="Forward mode: ordered lines that compute tangents, those of the inputs "
-            "being given.",
-            examples=[{"dz": "W @ dx + dW @ x + db"}],
+            "being given, or a function in Python that does.",
+            examples=[
+                {"dz": "W @ dx + dW @ x + db"},
+                {"python": "mykernels.norm:rms_norm_jvp"},
+            ],
         ),
     ] = {}
     cotangents: Annotated[
@@ -396,6 +520,29 @@ class Case(Defaults):
             examples=[True],
         ),
     ] = False
+    conditions: Annotated[
+        Optional[Texts],
+        Field(
+            description="What a function in Python must survive: all (the default), none, or a "
+            "list of names of which `gradcheck conditions` tells; `-name` leaves one out.",
+            examples=["none", ["all", "vmap", "-double_backward"]],
+        ),
+    ] = None
+    rng: Annotated[
+        Optional[Literal["fixed"]],
+        Field(
+            description="With `fixed`, each call of a function in Python starts from the same "
+            "random state.",
+            examples=["fixed"],
+        ),
+    ] = None
+    forward_mode: Annotated[
+        Optional[bool],
+        Field(
+            description="Whether torch's forward mode is looked at (where a function in Python "
+            "has a jvp).",
+        ),
+    ] = None
     autograd: Annotated[
         Optional[Autograd],
         Field(
@@ -415,6 +562,13 @@ class Case(Defaults):
         Field(
             description="A failure that is known.",
             examples=[{"reason": "torch issue 1234", "blame": "autograd"}],
+        ),
+    ] = None
+    known: Annotated[
+        Optional[Known],
+        Field(
+            description="Errors that are known, as relative ones, and that fail no run.",
+            examples=[{"autograd": 2e-10, "reason": "torch's trigamma"}],
         ),
     ] = None
 

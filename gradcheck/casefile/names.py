@@ -28,9 +28,9 @@ _CALLED: Final = re.compile(r"(?<![\w.])[A-Za-z_]\w*(?=\s*\()", re.ASCII)
 _QUOTIENT: Final = re.compile(r"\b(d\w+)\s*/\s*(d\w+)", re.ASCII)
 
 
-def name_problem(name: str, taken: Mapping[str, str]) -> str | None:
+def name_problem(name: str, taken: Mapping[str, str], *, may_be_word: bool = False) -> str | None:
     """What is wrong with a new name; `taken` says what the names so far are."""
-    if name in WORDS and name not in ATTRIBUTES:
+    if name in WORDS and name not in ATTRIBUTES and not may_be_word:
         other = f"{name}_x" if len(name) > 1 else f"{name}_"
         return f"`{name}` hides a word of the language: use another name, such as `{other}`"
     if not IDENTIFIER.fullmatch(name):

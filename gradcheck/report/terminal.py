@@ -32,7 +32,10 @@ _WORDS: Final[dict[Verdict, str]] = {
     "skipped": "skipped",
     "xfailed": "failed as expected",
 }
-ORDER: Final = ("formula", "handwritten", "expected", "autograd", "numeric", "exact")
+ORDER: Final = (
+    *("function", "formula", "handwritten", "expected", "autograd", "cpu"),
+    *("numeric", "exact", "reference"),
+)
 
 
 class Terminal:
@@ -156,7 +159,8 @@ def _what_hides(result: Result) -> str:
 def repeat_command(result: Result) -> str:
     """The command that repeats just this case."""
     case = shlex.quote(f"{result.file}::{result.case}")
-    return f"gradcheck run {case} --dtype {result.dtype} --device {result.device}"
+    allowed = "".join(f" --allow-import {module}" for module in result.imports)
+    return f"gradcheck run {case} --dtype {result.dtype} --device {result.device}{allowed}"
 
 
 def _table(result: Result) -> Iterator[str]:

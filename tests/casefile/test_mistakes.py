@@ -53,9 +53,10 @@ MISTAKES = {
     "an unknown key of a case that is like none": (
         case(zzz="1"),
         (
-            "5:5: unknown key `zzz`: known are about, autograd, backward, constants, cotangents, "
-            "derivatives, devices, digits, dtypes, expect, function, inputs, jvp, outputs, points, "
-            "resolution, samples, sizes, skip, source, subgradient, tags, xfail"
+            "5:5: unknown key `zzz`: known are about, autograd, backward, conditions, constants, "
+            "cotangents, derivatives, devices, digits, dtypes, expect, forward_mode, function, "
+            "inputs, jvp, known, outputs, points, reference, resolution, rng, samples, sizes, "
+            "skip, source, subgradient, tags, xfail"
         ),
     ),
     "a misspelled key that is needed": (

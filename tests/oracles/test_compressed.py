@@ -97,7 +97,7 @@ class Reversed(torch.autograd.Function):
 
 
 def test_a_backward_that_forgets_a_permutation_fails() -> None:
-    report = gradcheck.check(Reversed.apply, numbers(1, SIZE))
+    report = gradcheck.check(Reversed.apply, numbers(1, SIZE), conditions="none")
     assert [(r.verdict, r.blame) for r in report.results] == [("fail", "autograd")]
 
 

@@ -216,6 +216,15 @@ XPASSED  cases/losses.grad.yaml:14  matrix_mse  [float64, cpu]
     )
 
 
+def test_the_command_that_repeats_a_case_allows_its_modules():
+    one = replace(FAIL, imports=("mykernels", "other.norm"))
+    assert repeat_command(one) == (
+        "gradcheck run cases/losses.grad.yaml::matrix_mse --dtype float64 --device cpu "
+        "--allow-import mykernels --allow-import other.norm"
+    )
+    assert one.record() == FAIL.record()
+
+
 def test_the_command_that_repeats_a_case_survives_a_shell():
     one = result(file="my cases/$a.grad.yaml", dtype="float32", device="cuda:1")
     assert repeat_command(one) == (

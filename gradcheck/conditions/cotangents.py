@@ -1,0 +1,262 @@
+"""Conditions on cotangents: whatever they are and however they lie in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from gradcheck.conditions.subject import Gradients, NotApplicableError, Subject
+from gradcheck.leaves import Leaf
+from gradcheck.oracles.autograd import Graph
+from gradcheck.user_code import account_of
+
+LARGE: Final = 2.0**10
+LARGE_OF_HALF: Final = 2.0**4
+"""Times a cotangent, to see whether something large is treated in another way."""
+FIRST, SECOND = 3.0, -5.0
+
+
+def zero_cotangent(subject: Subject) -> Iterator[str]:
+    graph = subject.graph
+    found = graph.at_zero
+    for leaf, input, gradient in zip(graph.input_leaves, graph.inputs, found, strict=True):
+        if gradient is None:
+            continue
+        if gradient.layout not in (torch.strided, input.layout):
+            yield f"the gradient by {leaf.name} is {gradient.layout}, the input {input.layout}"
+        elif not _is_zero(leaf.gradient(gradient, 1), subject, leaf):
+            yield f"the gradient by {leaf.name} is not zero where every cotangent is"
+
+
+def _is_zero(entries: Tensor, subject: Subject, leaf: Leaf) -> bool:
+    """Whether they are zero, or NaN where the derivative is infinite: that times 0."""
+    if bool((entries == 0).all()):
+        return True
+    gradients = dict(zip(subject.graph.input_leaves, subject.gradients, strict=True))
+    infinite = ~leaf.gradient(gradients[leaf], 1).isfinite()
+    return bool(((entries == 0) | (entries.isnan() & infinite)).all())
+
+
+def one_hot_cotangent(subject: Subject) -> Iterator[str]:
+    """g(e) = g(u + e) − g(u), for one entry e of each output."""
+    graph = subject.graph
+    units = [
+        _one_hot(leaf, u) for leaf, u in zip(subject.output_leaves, subject.drawn(1), strict=True)
+    ]
+    summed = graph.gradients(_added(units, subject.cotangents))
+    wanted = _combined(summed, subject.gradients, 1.0, -1.0)
+    found = graph.gradients(units)
+
+    def again() -> Gradients:
+        fresh = subject.at.tracked()
+        sums = fresh.gradients(_added(units, subject.cotangents))
+        return _combined(sums, fresh.gradients(subject.cotangents), 1.0, -1.0)
+
+    yield from _about(
+        "where the cotangent has one entry", subject.differences(found, wanted, again)
+    )
+
+
+def _one_hot(leaf: Leaf, like: Tensor) -> Tensor:
+    unit = torch.zeros(leaf.count, dtype=torch.float64, device=like.device)
+    if leaf.count:
+        unit[leaf.count // 2] = 1.0
+    return leaf.tensor(unit, leaf.dtype)
+
+
+def _added(first: Sequence[Tensor], second: Sequence[Tensor]) -> list[Tensor]:
+    return [a + b for a, b in zip(first, second, strict=True)]
+
+
+def _combined(first: Gradients, second: Gradients, a: float, b: float) -> list[Tensor | None]:
+    """a·g + b·h, in double precision."""
+    return [
+        None if g is None or h is None else a * _double(g) + b * _double(h)
+        for g, h in zip(first, second, strict=True)
+    ]
+
+
+def _double(gradient: Tensor) -> Tensor:
+    dense = gradient if gradient.layout is torch.strided else gradient.to_dense()
+    return dense.to(torch.complex128 if dense.is_complex() else torch.float64)
+
+
+def linear(subject: Subject) -> Iterator[str]:
+    """g(3u − 5v) = 3g(u) − 5g(v), and g(2ᵏu) = 2ᵏg(u)."""
+    graph, u, v = subject.graph, subject.cotangents, subject.drawn(2)
+    mixed = [FIRST * a + SECOND * b for a, b in zip(u, v, strict=True)]
+
+    def apart(graph: Graph) -> Gradients:
+        return _combined(graph.gradients(u), graph.gradients(v), FIRST, SECOND)
+
+    wanted = _combined(subject.gradients, graph.gradients(v), FIRST, SECOND)
+    found = graph.gradients(mixed)
+    told = list(subject.differences(found, wanted, lambda: apart(subject.at.tracked())))
+    if told:
+        yield f"it is not linear in its cotangent: for 3u − 5v {told[0]}"
+        return
+    half = any(output.dtype in (torch.float16, torch.bfloat16) for output in subject.outputs)
+    times = LARGE_OF_HALF if half else LARGE
+
+    def scaled(graph: Graph) -> Gradients:
+        return _combined(graph.gradients(u), graph.gradients(u), times, 0.0)
+
+    large = graph.gradients([times * a for a in u])
+    wanted = _combined(subject.gradients, subject.gradients, times, 0.0)
+    for problem in subject.differences(large, wanted, lambda: scaled(subject.at.tracked())):
+        yield f"it is not linear in its cotangent: for {times:g}·u {problem}"
+
+
+def expanded_cotangent(subject: Subject) -> Iterator[str]:
+    """Of one number, as of a sum, and of one row, as of a sum over the first dimension."""
+    if all(output.numel() < 2 for output in subject.outputs):
+        raise NotApplicableError("no output has two entries")
+    shapes: list[tuple[str, Callable[[Tensor], Tensor]]] = [
+        (
+            "a single number, expanded (stride 0)",
+            lambda u: u.flatten()[:1].expand(u.numel()).view_as(u),
+        ),
+        ("one row, expanded (stride 0)", lambda u: u[:1].expand_as(u)),
+    ]
+    is_deep = any(output.ndim > 1 and output.shape[0] > 1 for output in subject.outputs)
+    for what, expand in shapes[: 1 + is_deep]:
+        given = [expand(u) if u.ndim and u.numel() else u for u in subject.cotangents]
+        copies = [u.contiguous() for u in given]
+        yield from _lying(subject, f"where the cotangent is {what}", given, copies)
+
+
+def transposed_cotangent(subject: Subject) -> Iterator[str]:
+    if not any(_is_matrix(output) for output in subject.outputs):
+        raise NotApplicableError("no output is a matrix")
+    given = [transposed(u) if _is_matrix(u) else u for u in subject.cotangents]
+    yield from _lying(subject, "where the cotangent is transposed in memory", given)
+
+
+def sliced_cotangent(subject: Subject) -> Iterator[str]:
+    given = [sliced(u) for u in subject.cotangents]
+    yield from _lying(subject, "where the cotangent is a slice of a larger tensor", given)
+
+
+def noncontiguous_cotangent(subject: Subject) -> Iterator[str]:
+    given = [with_gaps(u) for u in subject.cotangents]
+    yield from _lying(subject, "where the cotangent is not contiguous", given)
+
+
+def _is_matrix(tensor: Tensor) -> bool:
+    return tensor.ndim > 1 and min(tensor.shape[-2:]) > 1
+
+
+def transposed(tensor: Tensor) -> Tensor:
+    """The same numbers, its last two dimensions the other way round in memory."""
+    return tensor.mT.contiguous().mT
+
+
+def sliced(tensor: Tensor) -> Tensor:
+    """The same numbers, with others before and behind in memory."""
+    if not tensor.ndim:
+        return torch.stack([tensor, tensor.detach()])[0]
+    padded = torch.nn.functional.pad(tensor, (2, 1), value=7.0)
+    return padded.narrow(-1, 2, tensor.shape[-1])
+
+
+def with_gaps(tensor: Tensor) -> Tensor:
+    """The same numbers, not next to each other in memory."""
+    return torch.stack([tensor, torch.full_like(tensor, 7.0)], dim=-1)[..., 0]
+
+
+def _lying(
+    subject: Subject, where: str, given: Sequence[Tensor], copies: Sequence[Tensor] | None = None
+) -> Iterator[str]:
+    """What is wrong where cotangents lie in memory in this way, and not as their copies do."""
+    graph = subject.graph
+    wanted = subject.gradients if copies is None else graph.gradients(copies)
+    try:
+        found = graph.gradients(given)
+    except Exception as error:
+        yield f"the backward raises {where}: {account_of(error)}"
+        return
+    same = subject.cotangents if copies is None else copies
+    again = lambda: subject.at.tracked().gradients(same)  # noqa: E731
+    yield from _about(where, subject.differences(found, wanted, again))
+
+
+def _about(where: str, problems: Iterator[str]) -> Iterator[str]:
+    for problem in problems:
+        yield f"{where}, {problem}"
+
+
+def undefined_cotangent(subject: Subject) -> Iterator[str]:
+    """An undefined cotangent counts as zero, whichever outputs have one."""
+    outputs = subject.outputs
+    everything = set(range(len(outputs)))
+    zeros = [torch.zeros_like(output) for output in outputs]
+    if problem := _taken_amiss(subject, everything, zeros, subject.graph.at_zero):
+        yield problem
+    for position in everything if len(outputs) > 1 else ():
+        for cotangents in (zeros, subject.cotangents):
+            if problem := _taken_amiss(subject, {position}, cotangents):
+                yield problem
+                break
+
+
+class _Undefined(torch.autograd.Function):
+    """The identity, whose gradient is undefined."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        return value.view_as(value)
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Tensor) -> Any:
+        return None
+
+
+def _taken_amiss(
+    subject: Subject,
+    undefined: set[int],
+    cotangents: Sequence[Tensor],
+    wanted: Gradients | None = None,
+) -> str:
+    """What is wrong where some of these cotangents are undefined; empty where nothing is.
+
+    The gradients that are `wanted` are those of zeros in their place.
+    """
+    graph = subject.graph
+    names = " and ".join(subject.output_names[position] for position in sorted(undefined))
+    zeroed = [torch.zeros_like(c) if i in undefined else c for i, c in enumerate(cotangents)]
+    try:
+        found = _pass_with_undefined(graph, undefined, cotangents)
+    except Exception as error:
+        return f"the backward raises where {names} has no cotangent: {account_of(error)}"
+    wanted = graph.gradients(zeroed) if wanted is None else wanted
+    again = lambda: subject.at.tracked().gradients(zeroed)  # noqa: E731
+    if any(subject.differences(_but_nan(found, wanted), wanted, again)):
+        return f"the backward does not take an undefined cotangent of {names} for zero"
+    return ""
+
+
+def _but_nan(found: Gradients, wanted: Gradients) -> Gradients:
+    """What is found, but where NaN is wanted: zero times an infinite derivative may be anything."""
+    return [
+        b if a is None else a if b is None else torch.where(_dense(b).isnan(), _dense(b), _dense(a))
+        for a, b in zip(found, wanted, strict=True)
+    ]
+
+
+def _dense(tensor: Tensor) -> Tensor:
+    return tensor if tensor.layout is torch.strided else tensor.to_dense()
+
+
+def _pass_with_undefined(
+    graph: Graph, undefined: set[int], cotangents: Sequence[Tensor]
+) -> Gradients:
+    outputs = [
+        _Undefined.apply(output) if i in undefined else output  # type: ignore[no-untyped-call]
+        for i, output in enumerate(graph.tracked)
+    ]
+    return torch.autograd.grad(
+        outputs, graph.inputs, cotangents, retain_graph=True, allow_unused=True
+    )

@@ -1,0 +1,390 @@
+"""Conditions on inputs: however they lie in memory, whatever their sizes, whichever are tracked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import combinations
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from gradcheck.conditions.cotangents import sliced, transposed, with_gaps
+from gradcheck.conditions.subject import Gradients, NotApplicableError, Subject
+from gradcheck.oracles.autograd import Graph
+from gradcheck.user_code import account_of
+
+Layout = Callable[[Tensor], Tensor]
+ALL_SUBSETS: Final = 3
+"""Inputs up to which each subset of them is looked at; of more, each alone and all but each."""
+
+
+_WRITES: Final = "more than one element of the written-to tensor"
+"""What torch says to a function that writes into what is expanded."""
+
+
+def transposed_inputs(subject: Subject) -> Iterator[str]:
+    places = [i for i in _movable(subject) if _is_matrix(subject.at.inputs[i].shape)]
+    yield from _laid_out(subject, "transposed in memory", transposed, places)
+
+
+def sliced_inputs(subject: Subject) -> Iterator[str]:
+    yield from _laid_out(subject, "slices of larger tensors", sliced, _movable(subject))
+
+
+def noncontiguous_inputs(subject: Subject) -> Iterator[str]:
+    yield from _laid_out(subject, "not contiguous", with_gaps, _movable(subject))
+
+
+def _is_matrix(shape: torch.Size) -> bool:
+    return len(shape) > 1 and min(shape[-2:]) > 1
+
+
+def _movable(subject: Subject) -> list[int]:
+    """The dense arguments; a module's parameters lie as the module has them."""
+    at = subject.at
+    fixed = zip(at.are_parameters, at.are_captured, strict=True)
+    kept = [leaf.sparse is not None or any(one) for leaf, one in zip(at.inputs, fixed, strict=True)]
+    return [i for i, is_kept in enumerate(kept) if not is_kept]
+
+
+def _laid_out(subject: Subject, how: str, layout: Layout, places: Sequence[int]) -> Iterator[str]:
+    """What is wrong where the inputs at these places lie in memory in this way."""
+    at = subject.at
+    if not places:
+        raise NotApplicableError("no input that can lie so")
+    where = f"where inputs are {how}"
+    try:
+        graph = _recorded(subject, lambda i, leaf: layout(leaf) if i in places else leaf.clone())
+    except Exception as error:
+        raise NotApplicableError(f"the forward refuses such inputs: {account_of(error)}") from None
+    for problem in subject.value_differences(graph.outputs, subject.graph.outputs):
+        yield f"the forward gives something else {where}: {problem}"
+        return
+    try:
+        found = graph.gradients(subject.cotangents)
+    except Exception as error:
+        yield f"the backward raises {where}: {account_of(error)}"
+        return
+    again = lambda: at.tracked().gradients(subject.cotangents)  # noqa: E731
+    for problem in subject.differences(found, subject.gradients, again):
+        yield f"{where}, {problem}"
+
+
+def _recorded(subject: Subject, passed: Callable[[int, Tensor], Tensor]) -> Graph:
+    """An evaluation of what is made of new inputs, tracked."""
+    inputs = _tracked(subject)
+    with torch.enable_grad():
+        given = [passed(*pair) for pair in enumerate(inputs)]
+    return subject.at.recorded_from(inputs, _with_captured(subject, inputs, given))
+
+
+def _tracked(subject: Subject) -> list[Tensor]:
+    """New inputs, but for those that the function reads from around it."""
+    pairs = zip(subject.at.fresh(), subject.graph.inputs, subject.at.are_captured, strict=True)
+    return [own if captured else new.requires_grad_() for new, own, captured in pairs]
+
+
+def _with_captured(
+    subject: Subject, inputs: Sequence[Tensor], given: Sequence[Tensor]
+) -> list[Tensor]:
+    triples = zip(inputs, given, subject.at.are_captured, strict=True)
+    return [own if captured else one for own, one, captured in triples]
+
+
+def expanded_inputs(subject: Subject) -> Iterator[str]:
+    """The first row of each, expanded, against copies of it."""
+    at = subject.at
+    places = [
+        i for i in _movable(subject) if at.inputs[i].count > 1 and at.inputs[i].shape[:1] != (1,)
+    ]
+    if not places:
+        raise NotApplicableError("no input that can be expanded")
+
+    def graph(copied: bool) -> Graph:
+        inputs = [
+            x.detach()[:1].clone().requires_grad_() if i in places else x
+            for i, x in enumerate(_tracked(subject))
+        ]
+        with torch.enable_grad():
+            pairs = zip(inputs, at.inputs, strict=True)
+            wide = [x.clone().expand(leaf.shape) for x, leaf in pairs]
+            given = [x.clone() if copied or i not in places else x for i, x in enumerate(wide)]
+            given = [x.contiguous() if copied else x for x in given]
+        return at.recorded_from(inputs, _with_captured(subject, inputs, given))
+
+    yield from _against_copies(subject, "where inputs are expanded (stride 0)", graph)
+
+
+def _against_copies(subject: Subject, where: str, graph: Callable[[bool], Graph]) -> Iterator[str]:
+    """What is wrong with a graph that should be as one whose inputs are `copied`."""
+    try:
+        copies = graph(True)
+        wanted = copies.gradients(subject.cotangents)
+    except Exception:
+        raise NotApplicableError(f"it is not defined {where}") from None
+    try:
+        found = graph(False)
+    except Exception as error:
+        if _WRITES in str(error):
+            raise NotApplicableError("it writes into its inputs") from None
+        raise NotApplicableError(f"the forward refuses such inputs: {account_of(error)}") from None
+    for problem in subject.value_differences(found.outputs, copies.outputs):
+        yield f"the forward gives something else {where}: {problem}"
+        return
+    try:
+        gradients = found.gradients(subject.cotangents)
+    except Exception as error:
+        if _WRITES in str(error):
+            raise NotApplicableError("it writes into its inputs") from None
+        yield f"the backward raises {where}: {account_of(error)}"
+        return
+    again = lambda: graph(True).gradients(subject.cotangents)  # noqa: E731
+    for problem in _differences_of_rows(subject, gradients, wanted, again):
+        yield f"{where}, {problem}"
+
+
+def _differences_of_rows(
+    subject: Subject, found: Gradients, wanted: Gradients, again: Callable[[], Gradients]
+) -> Iterator[str]:
+    """As `Subject.differences`, of gradients in shapes of their own."""
+    for index, (leaf, a, b) in enumerate(zip(subject.at.inputs, found, wanted, strict=True)):
+        if a is None and b is None:
+            continue
+        like = b if a is None else a
+        assert like is not None
+        one, other = _flat(a, like), _flat(b, like)
+        if one.shape != other.shape:
+            yield f"the gradient by {leaf.name} has {len(one)} entries in place of {len(other)}"
+            continue
+        if apart := subject.apart(one, other, partial(_flat_of, again, index, like)):
+            yield f"the gradient by {leaf.name} is {apart}"
+
+
+def _flat_of(again: Callable[[], Gradients], index: int, like: Tensor) -> Tensor:
+    return _flat(again()[index], like)
+
+
+def _flat(gradient: Tensor | None, like: Tensor) -> Tensor:
+    found = torch.zeros_like(like) if gradient is None else gradient
+    found = found if found.layout is torch.strided else found.to_dense()
+    found = torch.view_as_real(found.resolve_conj()) if found.is_complex() else found
+    return found.detach().reshape(-1).to("cpu", torch.float64)
+
+
+def broadcast_inputs(subject: Subject) -> Iterator[str]:
+    """An input of size 1 in a dimension, where that means the same as its copies."""
+    at = subject.at
+    if sum(isinstance(one, Tensor) for one in at.named.values()) < 2:
+        raise NotApplicableError("there is one input")
+    is_looked_at = False
+    for place in _movable(subject):
+        shape = at.inputs[place].shape
+        for dimension in sorted({0, len(shape) - 1}) if shape else ():
+            if shape[dimension] < 2 or (is_looked_at and subject.is_large):
+                continue
+            found = _broadcast(subject, place, dimension)
+            if found is not None:
+                is_looked_at = True
+                yield from found
+    if not is_looked_at:
+        raise NotApplicableError("no input is broadcast")
+
+
+def _broadcast(subject: Subject, place: int, dimension: int) -> list[str] | None:
+    """What is wrong with one input of size 1 in a dimension; None where it is not broadcast."""
+    at = subject.at
+    shape = at.inputs[place].shape
+
+    def graph(copied: bool) -> tuple[list[Tensor], list[Tensor]]:
+        inputs = _tracked(subject)
+        one = inputs[place].detach().narrow(dimension, 0, 1).clone().requires_grad_()
+        with torch.enable_grad():
+            given = [x.clone() for x in inputs]
+            given[place] = one.expand(shape).clone() if copied else one.clone()
+        inputs[place] = one
+        return inputs, at.tensors_of(_with_captured(subject, inputs, given))
+
+    try:
+        inputs, outputs = graph(copied=False)
+        twins, wanted = graph(copied=True)
+    except Exception:
+        return None
+    if [x.shape for x in outputs] != [x.shape for x in wanted]:
+        return None
+    kept = [i for i, x in enumerate(wanted) if x.requires_grad]
+    chosen = [wanted[i] for i in kept]
+    if len(chosen) != len(subject.cotangents) or any(
+        x.shape != u.shape for x, u in zip(chosen, subject.cotangents, strict=False)
+    ):
+        return None
+    if any(not torch.allclose(a, b, equal_nan=True) for a, b in zip(outputs, wanted, strict=True)):
+        return None
+    leaf = at.inputs[place]
+    where = f"where {leaf.name} has size 1 in dimension {dimension}"
+    try:
+        found = _gradients([outputs[i] for i in kept], inputs, subject.cotangents)
+    except Exception as error:
+        return [f"the backward raises {where}: {account_of(error)}"]
+
+    def again() -> Gradients:
+        own, results = graph(copied=True)
+        return _gradients([results[i] for i in kept], own, subject.cotangents)
+
+    true = _gradients(chosen, twins, subject.cotangents)
+    return [f"{where}, {p}" for p in _differences_of_rows(subject, found, true, again)]
+
+
+def _gradients(
+    outputs: Sequence[Tensor], inputs: Sequence[Tensor], cotangents: Sequence[Tensor]
+) -> Gradients:
+    return torch.autograd.grad(outputs, inputs, cotangents, allow_unused=True, retain_graph=True)
+
+
+def empty_inputs(subject: Subject) -> Iterator[str]:
+    """All tensors of the first input's leading size with none of it, else the first input alone."""
+    at = subject.at
+    places = [i for i in _movable(subject) if at.inputs[i].shape]
+    if not places:
+        raise NotApplicableError("no input has a dimension")
+    first = places[0]
+    size = at.inputs[first].shape[0]
+    together = [i for i in places if at.inputs[i].shape[0] == size]
+    constants = {
+        name: value[:0]
+        for name, value in at.named.items()
+        if isinstance(value, Tensor)
+        and value.ndim
+        and value.shape[0] == size
+        and name not in {leaf.name for leaf in at.inputs}
+    }
+    for chosen, others in ((together, constants), ([first], {})):
+        found = _emptied(subject, chosen, others)
+        if found is not None:
+            yield from found
+            return
+    raise NotApplicableError("it does not take inputs of size 0")
+
+
+def _emptied(
+    subject: Subject, places: Sequence[int], constants: dict[str, Tensor]
+) -> list[str] | None:
+    """What is wrong where these inputs are empty; None where the function does not take them."""
+    at = subject.at
+    inputs = [
+        x.detach()[:0].clone().requires_grad_() if i in places else x
+        for i, x in enumerate(_tracked(subject))
+    ]
+    with torch.enable_grad():
+        given = [x.clone() for x in inputs]
+    try:
+        outputs = at.tensors_of(_with_captured(subject, inputs, given), constants)
+    except Exception:
+        return None
+    tracked = [output for output in outputs if output.requires_grad]
+    if not tracked:
+        return []
+    where = "where an input has size 0"
+    try:
+        found = _gradients(tracked, inputs, [torch.ones_like(output) for output in tracked])
+    except Exception as error:
+        return [f"the backward raises {where}: {account_of(error)}"]
+    problems = []
+    for leaf, input, gradient in zip(at.inputs, inputs, found, strict=True):
+        if gradient is None:
+            continue
+        if gradient.shape != input.shape:
+            shape = list(gradient.shape)
+            problems.append(f"{where}, the gradient by {leaf.name} has shape {shape}")
+        elif not any(one.numel() for one in tracked) and bool((_flat(gradient, input) != 0).any()):
+            problems.append(
+                f"{where}, the gradient by {leaf.name} is not 0, though nothing is summed"
+            )
+    return problems
+
+
+def aliased_inputs(subject: Subject) -> Iterator[str]:
+    """f(z, z), whose gradient is the sum of those of f(z, copy of z)."""
+    at = subject.at
+    pairs = [
+        (i, j)
+        for i, j in combinations(_movable(subject), 2)
+        if (at.inputs[i].shape, at.inputs[i].dtype) == (at.inputs[j].shape, at.inputs[j].dtype)
+    ]
+    if not pairs:
+        raise NotApplicableError("no two inputs have one shape")
+    i, j = pairs[0]
+    names = f"{at.inputs[i].name} and {at.inputs[j].name}"
+    where = f"where {names} are one tensor"
+
+    def graph(copied: bool) -> Graph:
+        inputs = _tracked(subject)
+        inputs[j] = inputs[i]
+        with torch.enable_grad():
+            given = [x.clone() for x in inputs]
+            given[j] = given[i].clone() if copied else given[i]
+        return at.recorded_from(inputs, _with_captured(subject, inputs, given))
+
+    yield from _against_copies(subject, where, graph)
+
+
+def needs_input_grad(subject: Subject) -> Iterator[str]:
+    """Each part of the inputs alone, against the whole."""
+    at = subject.at
+    count = len(at.inputs)
+    if count < 2:
+        raise NotApplicableError("there is one input")
+    if any(at.are_captured):
+        raise NotApplicableError("it reads inputs from around it")
+    for subset in _subsets(count, subject.is_large):
+        names = " and ".join(at.inputs[i].name for i in subset)
+        where = (
+            f"where {names} alone requires a gradient"
+            if len(subset) == 1
+            else (f"where only {names} require a gradient")
+        )
+        try:
+            found = _of_subset(subject, subset)
+        except Exception as error:
+            yield f"it raises {where}: {account_of(error)}"
+            continue
+        wanted = [subject.gradients[i] if i in subset else None for i in range(count)]
+
+        def again(subset: Sequence[int] = subset) -> Gradients:
+            gradients = at.tracked().gradients(subject.cotangents)
+            return [gradients[i] if i in subset else None for i in range(count)]
+
+        for problem in subject.differences(found, wanted, again):
+            yield f"{where}, {problem}"
+
+
+def _subsets(count: int, is_large: bool) -> Iterator[tuple[int, ...]]:
+    everything = range(count)
+    for size in range(1, count):
+        if count <= ALL_SUBSETS or size == 1 or (size == count - 1 and not is_large):
+            yield from combinations(everything, size)
+
+
+def _of_subset(subject: Subject, subset: Sequence[int]) -> Gradients:
+    """The gradients where these inputs require one; None by the others."""
+    at = subject.at
+    inputs = [x.requires_grad_(i in subset) for i, x in enumerate(at.fresh())]
+    with torch.enable_grad():
+        outputs = at.recorded_from(inputs, [x.clone() for x in inputs]).outputs
+    known = {
+        leaf.name: u for leaf, u in zip(subject.output_leaves, subject.cotangents, strict=True)
+    }
+    pairs = [
+        (output, known[leaf.name])
+        for output, leaf in zip(outputs, at.outputs, strict=True)
+        if output.requires_grad and leaf.name in known
+    ]
+    result: list[Tensor | None] = [None] * len(inputs)
+    if not pairs:
+        return result
+    tracked, cotangents = zip(*pairs, strict=True)
+    found = _gradients(tracked, [inputs[i] for i in subset], cotangents)
+    for i, gradient in zip(subset, found, strict=True):
+        result[i] = gradient
+    return result

@@ -1,0 +1,195 @@
+"""A case's Python function: its parts are imported, it is called at a place, and judged."""
+
+from __future__ import annotations
+
+import copy
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gradcheck.callables import called, has_jvp
+from gradcheck.casefile.kernel import Derivative as Written
+from gradcheck.casefile.kernel import Import, Kernel
+from gradcheck.conclusion import Fields
+from gradcheck.errors import GradcheckError, UsageError
+from gradcheck.imports import Imports
+from gradcheck.language.expression import Expression
+from gradcheck.language.spelling import suggestion
+from gradcheck.place import CPU, TORCH_DTYPE, Place
+from gradcheck.plan import Plan, judge_plan
+from gradcheck.python_function import PythonFunction
+from gradcheck.reference import Reference
+from gradcheck.references import formula_reference
+from gradcheck.settings import Settings
+from gradcheck.torch_meaning import TorchMeaning
+from gradcheck.user_code import account_of, takes
+from gradcheck.written import Derivative
+
+
+def judge_kernel(place: Place, imports: Imports) -> Iterator[Fields]:
+    """The verdicts on a case's Python function; what its code raises is one of them.
+
+    Raises:
+        GradcheckError: It cannot be imported, or what the case says of it cannot be meant.
+    """
+    yield from _Check(place, imports).results()
+
+
+class _Check:
+    def __init__(self, place: Place, imports: Imports) -> None:
+        kernel = place.case.kernel
+        assert kernel is not None
+        self.place = place
+        self.kernel: Kernel = kernel
+        self.imports = imports
+
+    def results(self) -> Iterator[Fields]:
+        try:
+            at = self._at(self.place.device)
+        except GradcheckError:
+            raise
+        except Exception as error:
+            yield {"verdict": "error", "blame": "function", "notes": (account_of(error),)}
+            return
+        for fields in judge_plan(at, self._plan(at)):
+            yield {**fields, "line": fields.get("line") or self.kernel.function.line}
+
+    def _at(self, device: torch.device) -> PythonFunction:
+        """The function at the place, but on a device."""
+        function, values = self._function(device), self._values(device)
+        if isinstance(function, nn.Module):
+            values = _installed(function, values)
+        given, names = self._arguments(function, values)
+        return PythonFunction(function, given, names=names, seeded=self.kernel.is_seeded)
+
+    def _function(self, device: torch.device) -> Callable[..., Any]:
+        """What is called: a module's class is made, with what is random in it seeded."""
+        found = self.imports.load(self.kernel.function)
+        if isinstance(found, type) and issubclass(found, nn.Module):
+            found = self._made(found)
+        elif self.kernel.init:
+            raise UsageError("`init` is for the class of a module")
+        if isinstance(found, nn.Module):
+            return copy.deepcopy(found).to(device, TORCH_DTYPE[self.place.dtype])
+        return called(found)
+
+    def _made(self, owner: type[nn.Module]) -> nn.Module:
+        with torch.random.fork_rng([]):
+            torch.manual_seed(zlib.crc32(self.place.case.name.encode()))
+            return owner(**self.kernel.init)
+
+    def _values(self, device: torch.device) -> dict[str, Any]:
+        """The inputs and constants by name; constants require no gradient."""
+        case, environment = self.place.case, self.place.environment
+        values = {name: environment[name].detach().to(device) for name in case.function.given}
+        for name in case.inputs:
+            value = values[name]
+            values[name] = value.requires_grad_(value.is_floating_point() or value.is_complex())
+        return values
+
+    def _arguments(
+        self, function: Callable[..., Any], values: Mapping[str, Any]
+    ) -> tuple[Any, Sequence[str] | None]:
+        """By name where the function's parameters have those, else in the order written."""
+        parameters = takes(function)
+        if parameters is None:
+            given = {**values, **self.kernel.arguments}
+            return tuple(given.values()), list(given)
+        given = {**values, **self.kernel.arguments}
+        unknown = next((name for name in given if name not in parameters.names), None)
+        if unknown is not None and not parameters.takes_others:
+            near = (
+                suggestion(unknown, parameters.names) or f": it has {', '.join(parameters.names)}"
+            )
+            raise UsageError(f"`{self.kernel.function}` has no parameter `{unknown}`{near}")
+        if parameters.are_keywords:
+            return given, None
+        names = [name for name in parameters.names if name in given]
+        return tuple(given[name] for name in names), names
+
+    def _plan(self, at: PythonFunction) -> Plan:
+        case, kernel = self.place.case, self.kernel
+        forward = has_jvp(at.function) if kernel.forward_mode is None else kernel.forward_mode
+        return Plan(
+            Settings(
+                resolution=case.required_resolution(self.place.dtype),
+                digits=case.digits or 0.0,
+                subgradient=case.subgradient,
+                forward=forward,
+                waiver=self.place.waiver,
+            ),
+            {
+                name: [self._derivative(one, at) for one in written]
+                for name, written in kernel.derivatives.items()
+            },
+            self._pass(kernel.backward),
+            self._pass(kernel.jvp),
+            self._reference(),
+            kernel.conditions,
+            self._beside(),
+        )
+
+    def _derivative(self, written: Written, at: PythonFunction) -> Derivative:
+        if isinstance(written, Import):
+            return Derivative(self.imports.load(written), str(written), written.line)
+        out = at.graph.outputs[0].detach()
+        return Derivative(self._formula(written, out), written.text, written.line)
+
+    def _formula(self, expression: Expression, out: Tensor) -> Callable[[], Any]:
+        """A formula of the arguments' values, and of the output `out`."""
+        place = self.place
+
+        def evaluate() -> Any:
+            scope = {**place.environment, "out": out}
+            meaning = TorchMeaning(TORCH_DTYPE[place.dtype], place.device)
+            return meaning.tensor(expression.evaluate(scope, meaning))
+
+        return evaluate
+
+    def _pass(self, written: Import | None) -> Derivative | None:
+        if written is None:
+            return None
+        return Derivative(self.imports.load(written), str(written), written.line)
+
+    def _reference(self) -> Callable[[PythonFunction], Reference] | None:
+        case, kernel = self.place.case, self.kernel
+        values = self._values(self.place.device)
+        if kernel.has_reference:
+            return lambda at: formula_reference(case, values, at, case.outputs, case.subgradient)
+        if kernel.reference is None:
+            return None
+        function = called(self.imports.load(kernel.reference))
+        given, _ = self._arguments(function, values)
+        return lambda at: Reference(lambda: function, given, at, subgradient=case.subgradient)
+
+    def _beside(self) -> PythonFunction | None:
+        """The function on the CPU, where it is checked on another device and runs there too."""
+        if self.place.device == CPU:
+            return None
+        try:
+            return self._at(CPU)
+        except Exception:
+            return None
+
+
+def _installed(module: nn.Module, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of a module's parameters and buffers are put there; the others are returned.
+
+    Raises:
+        UsageError: One has another shape.
+    """
+    own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    spelled = {name.replace(".", "_"): tensor for name, tensor in own.items()}
+    for name, value in values.items():
+        tensor = spelled.get(name)
+        if tensor is None:
+            continue
+        if tensor.shape != value.shape:
+            shapes = f"shape {list(tensor.shape)}, but its value {list(value.shape)}"
+            raise UsageError(f"the module's `{name}` has {shapes}")
+        tensor.data = value.detach().clone()
+        tensor.requires_grad_(value.requires_grad)
+    return {name: value for name, value in values.items() if name not in spelled}
