@@ -132,11 +132,14 @@ class Call:
             if i in self.captured and tensor is not self.given[i]:
                 values[position] = self.given[i]
                 held.append((self.given[i], tensor))
-        if self._is_flat and not held:
-            return function(*values)
-        arguments, keywords = _pytree.tree_unflatten(values, self._tree)
-        with _holding(held):
-            return function(*arguments, **keywords)
+        try:
+            if self._is_flat and not held:
+                return function(*values)
+            arguments, keywords = _pytree.tree_unflatten(values, self._tree)
+            with _holding(held):
+                return function(*arguments, **keywords)
+        except SystemExit as error:
+            raise RuntimeError(f"it ends the program: exit({error.code!r})") from error
 
 
 @contextmanager

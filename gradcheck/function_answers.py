@@ -134,7 +134,7 @@ class Reverse(Whole):
 
     def spread(self) -> tuple[float, float]:
         """How far two backward passes with one cotangent differ, and the size of a gradient."""
-        return rounding.spread(self._pass, self._graph.vjp(self._cotangents))
+        return rounding.spread(self._pass, self._graph.vjp(self._cotangents()))
 
     def is_linear(self) -> bool:
         """Whether a pass with random cotangents gives their product with the Jacobian.
@@ -158,8 +158,8 @@ class Reverse(Whole):
     def _random(self) -> Sequence[Array]:
         return _signed(tuple(leaf.count for leaf in self._function.outputs))
 
-    @cached_property
     def _cotangents(self) -> list[Tensor]:
+        """New ones each time: a backward may write into them."""
         pairs = zip(self._graph.outputs, self._graph.output_leaves, self._random, strict=True)
         return [
             leaf.tensor(torch.from_numpy(u).to(output.device), leaf.dtype)
@@ -169,7 +169,7 @@ class Reverse(Whole):
 
     @cached_property
     def _pass(self) -> Tensor:
-        return self._graph.vjp(self._cotangents)
+        return self._graph.vjp(self._cotangents())
 
     def _is_product(self) -> bool:
         jacobian, u = rounding.to_array(self.found), np.concatenate([*self._random, np.zeros(0)])
@@ -185,7 +185,7 @@ class Reverse(Whole):
         """Whether rounding, as it is measured, explains what the two are apart."""
 
         def again() -> Tensor:
-            return self._function.tracked().vjp(self._cotangents)
+            return self._function.tracked().vjp(self._cotangents())
 
         found, u = rounding.to_array(self.found), np.concatenate(self._random)
         single = _measured(again, self._pass, self._function.dtype)

@@ -22,7 +22,7 @@ from gradcheck.place import CPU, TORCH_DTYPE, Place
 from gradcheck.plan import Plan, judge_plan
 from gradcheck.python_function import PythonFunction
 from gradcheck.reference import Reference
-from gradcheck.references import formula_reference
+from gradcheck.references import formula_reference, spelled
 from gradcheck.settings import Settings
 from gradcheck.torch_meaning import TorchMeaning
 from gradcheck.user_code import account_of, takes
@@ -182,9 +182,9 @@ def _installed(module: nn.Module, values: Mapping[str, Any]) -> dict[str, Any]:
         UsageError: One has another shape.
     """
     own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-    spelled = {name.replace(".", "_"): tensor for name, tensor in own.items()}
+    known = {spelled(name): tensor for name, tensor in own.items()}
     for name, value in values.items():
-        tensor = spelled.get(name)
+        tensor = known.get(name)
         if tensor is None:
             continue
         if tensor.shape != value.shape:
@@ -192,4 +192,4 @@ def _installed(module: nn.Module, values: Mapping[str, Any]) -> dict[str, Any]:
             raise UsageError(f"the module's `{name}` has {shapes}")
         tensor.data = value.detach().clone()
         tensor.requires_grad_(value.requires_grad)
-    return {name: value for name, value in values.items() if name not in spelled}
+    return {name: value for name, value in values.items() if name not in known}

@@ -52,7 +52,7 @@ def judge_plan(at: PythonFunction, plan: Plan) -> Iterator[Fields]:
     if plan.reference is not None:
         try:
             reference = plan.reference(at)
-        except InvalidCaseError:
+        except (InvalidCaseError, UsageError):
             raise
         except ShapeError as error:
             yield wrong("function", f"it has {error}")
@@ -69,7 +69,7 @@ def judge_plan(at: PythonFunction, plan: Plan) -> Iterator[Fields]:
         sound = True
         for fields in judge_function(at, plan.settings, written, reference, plan.beside):
             sound = sound and not (fields.get("blame") == "function" and "truth" not in fields)
-            known.add(fields["quantity"].removeprefix(ONE))
+            known.add(fields.get("quantity", "").removeprefix(ONE))
             yield fields
     except RaisedError as error:
         yield error.fields()

@@ -62,6 +62,11 @@ class Pullback(Product):
             self._last = cotangent, self._pull(cotangent)
         return self._last[1]
 
+    def measured_gradient(self, cotangent: Tensor) -> Ball:
+        """The gradient (n,) with its rounding radius, as it is measured."""
+        disturb = rounding.repeated(lambda: self._record()(cotangent), self.gradient(cotangent))
+        return rounding.measure(disturb, self.dtype)
+
     def spread(self, cotangent: Tensor) -> tuple[float, float]:
         """How far two passes differ, and the size of what they give."""
         return rounding.spread(self.gradient(cotangent), self._pull(cotangent))

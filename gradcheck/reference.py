@@ -60,7 +60,7 @@ class FormulaFunction:
         self._constants: list[Tensor] | None = None
 
     def __call__(self, **values: Any) -> tuple[Any, ...]:
-        values = {name: values[name] for name in self._function.given}
+        values = {name: _dense(values[name]) for name in self._function.given}
         dtypes = [value.dtype for value in values.values() if is_differentiable(value)]
         dtype = max(dtypes, key=lambda one: (one.is_complex, torch.finfo(one).bits))
         meaning = TorchMeaning(dtype, self._device, self._constants)
@@ -95,7 +95,7 @@ class Reference:
         self._place, self._names = place, outputs
         self._truths = None if place is None else Truths(place)
         self._subgradient = subgradient
-        self.function = PythonFunction(function(), _widened(arguments))
+        self.function = PythonFunction(function(), _widened(arguments), masked=of.masked)
         self._blocks = blocks(self.function)
         self._check_outputs(of.outputs)
 
@@ -128,11 +128,12 @@ class Reference:
 
     def rounded_value(self) -> Ball:
         """Its value (m,) in the dtype of the inputs, with what rounding may have done to it."""
-        return _measured_value(self._narrow)
+        return _measured_value(self.narrow)
 
     @cached_property
-    def _narrow(self) -> PythonFunction:
-        return PythonFunction(self._make(), self._arguments)
+    def narrow(self) -> PythonFunction:
+        """It in the dtype of the inputs."""
+        return PythonFunction(self._make(), self._arguments, masked=self.function.masked)
 
     def rounding_of(self, block: Block) -> Array:
         """How far rounding moves each entry of its Jacobian in the dtype of the inputs."""
@@ -140,7 +141,7 @@ class Reference:
 
     @cached_property
     def _rounding(self) -> Array:
-        return Reverse(self._narrow).rounded.radius
+        return Reverse(self.narrow).rounded.radius
 
     def compressed(self, block: Block) -> Ball | None:
         """The Jacobian of a block where it is proven, or known by few evaluations."""
@@ -199,6 +200,11 @@ def _exact_value(place: Place, name: str) -> Ball:
     names = (*place.case.sizes, *function.given)
     given = {one: place.exact_environment[one] for one in names}
     return exact.value(function, given, name, lambda: place.size(name) or 1.0).ball()
+
+
+def _dense(value: Any) -> Any:
+    is_dense = not isinstance(value, Tensor) or value.layout is torch.strided
+    return value if is_dense else value.to_dense()
 
 
 def rows_of(outputs: Sequence[Leaf]) -> list[slice]:

@@ -7,13 +7,16 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from gradcheck.callables import called
 from gradcheck.casefile.case import Case
 from gradcheck.casefile.document import Document
 from gradcheck.casefile.load import read
+from gradcheck.casefile.names import name_problem
 from gradcheck.errors import InvalidCaseError, UsageError
+from gradcheck.language.vocabulary import WORDS
 from gradcheck.leaves import NAMES
 from gradcheck.place import Place
 from gradcheck.python_function import PythonFunction
@@ -39,8 +42,18 @@ def reference_of(
 def _of_formula(written: Any, at: PythonFunction, subgradient: bool) -> Reference:
     """Raises InvalidCaseError where the formula is not valid."""
     values = {spelled(name): value for name, value in at.named.items()}
-    names = [name for name, value in values.items() if isinstance(value, (Tensor, int, float))]
-    case = _case(written, names)
+    numbers = [name for name, value in values.items() if isinstance(value, (Tensor, int, float))]
+    names = [name for name in numbers if name_problem(name, {}) is None]
+    try:
+        case = _case(written, names)
+    except InvalidCaseError:
+        hidden = next((name for name in numbers if name in WORDS), None)
+        if hidden is None:
+            raise
+        raise UsageError(
+            f"`{hidden}` is a word of formulas and a parameter of the function: write the "
+            "reference as a function of the same parameters"
+        ) from None
     return formula_reference(case, values, at, (case.function.output,), subgradient)
 
 
@@ -52,10 +65,8 @@ def formula_reference(
     subgradient: bool,
 ) -> Reference:
     """The function of a case as what a Python function at these values must equal."""
-    meaning = TorchMeaning(at.dtype, at.device)
     held = {name: _constant(values[name]) for name in case.function.given}
-    environment = case.function.run({**case.sizes, **held}, meaning)
-    place = Place(case, case.points[0], NAMES[at.dtype], at.device, environment)
+    place = None if any(map(_is_beyond_balls, held.values())) else _place(case, held, at)
     inputs = {spelled(leaf.name): value for leaf, value in zip(at.inputs, at.fresh(), strict=True)}
     return Reference(
         lambda: FormulaFunction(case.function, outputs, case.sizes, at.device),
@@ -65,6 +76,18 @@ def formula_reference(
         outputs=outputs,
         subgradient=subgradient,
     )
+
+
+def _is_beyond_balls(value: Any) -> bool:
+    """Whether ball arithmetic has no such values here."""
+    is_tensor = isinstance(value, Tensor)
+    return is_tensor and (value.is_complex() or value.layout is not torch.strided)
+
+
+def _place(case: Case, values: Mapping[str, Any], at: PythonFunction) -> Place:
+    meaning = TorchMeaning(at.dtype, at.device)
+    environment = case.function.run({**case.sizes, **values}, meaning)
+    return Place(case, case.points[0], NAMES[at.dtype], at.device, environment)
 
 
 def _case(written: Any, names: list[str]) -> Case:
@@ -97,5 +120,6 @@ def _without(values: Mapping[str, Any], names: Collection[str]) -> dict[str, Any
 
 
 def spelled(name: str) -> str:
-    """How formulas write the name of a module's parameter."""
-    return name.replace(".", "_")
+    """How formulas write the name of a module's parameter: `_0_weight` for `0.weight`."""
+    plain = name.replace(".", "_")
+    return f"_{plain}" if plain[:1].isdigit() else plain

@@ -158,11 +158,11 @@ def _run_point(
                 seconds = time.perf_counter() - start
                 start = time.perf_counter()
                 yield job.result(point, **fields, seconds=seconds)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             yield _error(job, point, error, quantity=quantity, line=line)
 
 
-def _error(job: Job, point: Point, error: Exception, **fields: object) -> Result:
+def _error(job: Job, point: Point, error: BaseException, **fields: object) -> Result:
     """A function without a value is its own fault; anything else is ours."""
     if isinstance(error, EvaluationError):
         return job.result(point, verdict="error", blame="function", notes=(str(error),), **fields)

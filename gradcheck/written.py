@@ -94,7 +94,9 @@ class WithPasses:
     def _by_name(self, found: Mapping[str, Any]) -> list[Any]:
         unknown = next((name for name in found if name not in self.arguments), None)
         if unknown is not None:
-            raise ShapeError(f"a gradient by `{unknown}`, but the inputs are {self.names}")
+            raise ShapeError(
+                f"a gradient by `{unknown}`, but the inputs are {', '.join(self.names)}"
+            )
         return [found.get(name) for name in self.names]
 
 
@@ -193,7 +195,7 @@ def _shaped(found: Any, shape: torch.Size, what: str, whose: str) -> Any:
     if found is None:
         return None
     if not isinstance(found, Tensor):
-        raise ShapeError(f"{what} is no tensor, but {type(found).__name__}")
+        raise ShapeError(f"no tensor as {what}, but {type(found).__name__}")
     if found.shape != shape:
         is_longer = found.ndim > len(shape) or found.numel() > shape.numel()
         hint = _MISSING if is_longer else ""

@@ -56,7 +56,8 @@ def one_hot_cotangent(subject: Subject) -> Iterator[str]:
         return _combined(sums, fresh.gradients(subject.cotangents), 1.0, -1.0)
 
     yield from _about(
-        "where the cotangent has one entry", subject.differences(found, wanted, again)
+        "where the cotangent has one entry",
+        subject.differences(_but_nan(found, wanted), wanted, again),
     )
 
 
@@ -94,7 +95,14 @@ def linear(subject: Subject) -> Iterator[str]:
 
     wanted = _combined(subject.gradients, graph.gradients(v), FIRST, SECOND)
     found = graph.gradients(mixed)
-    told = list(subject.differences(found, wanted, lambda: apart(subject.at.tracked())))
+    told = list(
+        subject.differences(
+            _but_nan(found, wanted),
+            wanted,
+            lambda: apart(subject.at.tracked()),
+            found_again=lambda: subject.at.tracked().gradients(mixed),
+        )
+    )
     if told:
         yield f"it is not linear in its cotangent: for 3u − 5v {told[0]}"
         return
@@ -104,9 +112,16 @@ def linear(subject: Subject) -> Iterator[str]:
     def scaled(graph: Graph) -> Gradients:
         return _combined(graph.gradients(u), graph.gradients(u), times, 0.0)
 
-    large = graph.gradients([times * a for a in u])
+    def large(graph: Graph) -> Gradients:
+        return graph.gradients([times * a for a in u])
+
     wanted = _combined(subject.gradients, subject.gradients, times, 0.0)
-    for problem in subject.differences(large, wanted, lambda: scaled(subject.at.tracked())):
+    for problem in subject.differences(
+        _but_nan(large(graph), wanted),
+        wanted,
+        lambda: scaled(subject.at.tracked()),
+        found_again=lambda: large(subject.at.tracked()),
+    ):
         yield f"it is not linear in its cotangent: for {times:g}·u {problem}"
 
 
@@ -239,11 +254,15 @@ def _taken_amiss(
 
 
 def _but_nan(found: Gradients, wanted: Gradients) -> Gradients:
-    """What is found, but where NaN is wanted: zero times an infinite derivative may be anything."""
+    """What is found, but where NaN is wanted: 0·∞ may be anything, and infinities do not add up."""
     return [
-        b if a is None else a if b is None else torch.where(_dense(b).isnan(), _dense(b), _dense(a))
+        a if b is None else _where_nan(_dense(b), 0.0 if a is None else _dense(a))
         for a, b in zip(found, wanted, strict=True)
     ]
+
+
+def _where_nan(wanted: Tensor, found: Tensor | float) -> Tensor:
+    return torch.where(wanted.isnan(), wanted, found)
 
 
 def _dense(tensor: Tensor) -> Tensor:

@@ -14,6 +14,8 @@ from gradcheck.python_function import PythonFunction
 from gradcheck.user_code import account_of
 
 QUANTITY: Final = "conditions"
+_FUNCTIONS: Final = ("the forward writes", "the forward gives", "at a second evaluation")
+"""How a problem begins that is one of the forward."""
 
 
 def judge_conditions(
@@ -49,7 +51,7 @@ def judge_conditions(
 
 def _is_functions(problems: Sequence[str]) -> bool:
     """Whether it is the forward that is to blame."""
-    return problems[0].startswith(("the forward", "at a second evaluation"))
+    return problems[0].startswith(_FUNCTIONS)
 
 
 def _told(held: Sequence[str], not_asked: dict[str, str]) -> Iterator[str]:

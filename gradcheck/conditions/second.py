@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import Any, Final
 
 import torch
@@ -16,7 +17,7 @@ from torch.autograd import forward_ad
 
 from gradcheck.ball import Ball
 from gradcheck.conditions.backward import nodes_of
-from gradcheck.conditions.subject import NotApplicableError, Subject
+from gradcheck.conditions.subject import RADII, NotApplicableError, Subject
 from gradcheck.leaves import NAMES
 from gradcheck.oracles import rounding
 from gradcheck.oracles.numeric import Curve, slopes
@@ -80,9 +81,13 @@ class _Line:
         tracked = [x.requires_grad_() for x in inputs]
         return float(self.sum(self.gradients(tracked, cotangents, create_graph=False)))
 
-    def step(self) -> float:
-        return STEP[self.at.dtype]
+    @cached_property
+    def central(self) -> float:
+        """The derivative by central differences."""
+        h = STEP[self.at.dtype]
+        return (self.value(h) - self.value(-h)) / (2 * h)
 
+    @cached_property
     def truth(self) -> Ball:
         """The derivative by the numeric oracle."""
 
@@ -130,27 +135,38 @@ Second = Callable[[_Line], tuple[float, float]]
 def _held(subject: Subject, second: Second, how: str) -> Iterator[str]:
     line = _line(subject)
     found, size = second(line)
-    h = line.step()
     try:
-        central = (line.value(h) - line.value(-h)) / (2 * h)
+        central = line.central
     except Exception as error:
         raise NotApplicableError(f"it raises near the point: {account_of(error)}") from None
     size = max(size, abs(found), abs(central))
     if abs(found - central) <= NEAR[line.at.dtype] * size:
         return
-    truth = line.truth()
+    try:
+        truth = line.truth
+    except Exception as error:
+        raise NotApplicableError(f"it raises near the point: {account_of(error)}") from None
     radius = float(truth.radius)
     if not math.isfinite(radius):
         raise NotApplicableError("its numeric derivative is not known")
     slack = rounding.FLOOR * 16 * rounding.precision_of(line.at.dtype)[0] * size
     apart = abs(found - float(truth.midpoint))
-    if not apart <= 2 * radius + slack:
+    if not apart <= 2 * radius + slack and not apart <= RADII * _rounding(line, second):
         yield (
             f"the derivative of the gradient, {how}, is wrong along a random direction: "
             f"{found:.6g} against {float(truth.midpoint):.6g} ± {radius:.1e}"
         )
     elif radius > NEAR[line.at.dtype] * size:
         raise NotApplicableError("its numeric derivative is known too roughly")
+
+
+def _rounding(line: _Line, second: Second) -> float:
+    """What rounding does to the derivative that is judged, as it is measured."""
+
+    def again() -> Tensor:
+        return torch.tensor(second(line)[0], dtype=torch.float64)
+
+    return float(rounding.measure(rounding.repeated(again), line.at.dtype).radius)
 
 
 def _line(subject: Subject) -> _Line:

@@ -89,11 +89,13 @@ class Subject:
         wanted: Gradients,
         again: Callable[[], Gradients],
         *,
+        found_again: Callable[[], Gradients] | None = None,
         graph: Graph | None = None,
     ) -> Iterator[str]:
         """Where gradients are not the same to within rounding: by which input, and how far.
 
-        `again` evaluates what is wanted anew, to measure what rounding does to it.
+        `again` evaluates what is wanted anew, to measure what rounding does to it, `found_again`
+        what is found, where rounding may do more to that.
         """
         leaves = (graph or self.graph).input_leaves
         for index, (leaf, a, b) in enumerate(zip(leaves, found, wanted, strict=True)):
@@ -102,10 +104,17 @@ class Subject:
                 continue
             one, other = _entries(leaf, a), _entries(leaf, b)
             repeat = partial(_entries_of, leaf, again, index)
-            if apart := self.apart(one, other, repeat):
+            own = found_again and partial(_entries_of, leaf, found_again, index)
+            if apart := self.apart(one, other, repeat, own):
                 yield f"the gradient by {leaf.name} is {apart}"
 
-    def apart(self, found: Tensor, wanted: Tensor, again: Callable[[], Tensor]) -> str:
+    def apart(
+        self,
+        found: Tensor,
+        wanted: Tensor,
+        again: Callable[[], Tensor],
+        found_again: Callable[[], Tensor] | None = None,
+    ) -> str:
         """How far two arrays are apart, in words; empty where rounding explains it."""
         if torch.equal(found, wanted):
             return ""
@@ -115,10 +124,16 @@ class Subject:
         if (distance <= UNITS * unit * size + smallest).all():
             return ""
         try:
-            measured = rounding.measure(rounding.repeated(again, wanted), self.at.dtype)
+            radius = self._radius(again, wanted)
+            if found_again is not None and not (distance <= RADII * radius).all():
+                radius = radius + self._radius(found_again, found)
         except Exception:
             return _told(distance, size)
-        return "" if (distance <= RADII * measured.radius).all() else _told(distance, size)
+        return "" if (distance <= RADII * radius).all() else _told(distance, size)
+
+    def _radius(self, again: Callable[[], Tensor], known: Tensor) -> Array:
+        """What rounding does to an evaluation that gave this, as it is measured."""
+        return rounding.measure(rounding.repeated(again, known), self.at.dtype).radius
 
     def value_differences(self, found: Sequence[Tensor], wanted: Sequence[Tensor]) -> Iterator[str]:
         """Where outputs are not the same to within rounding."""
