@@ -132,6 +132,12 @@ class Reverse(Whole):
 
         return _measured(again, self.found, self._function.dtype)
 
+    @cached_property
+    def widened(self) -> Reverse | None:
+        """That of the function in float64; None where this is it, or it is another there."""
+        wide = self._function.widened()
+        return None if wide is None or wide is self._function else Reverse(wide)
+
     def spread(self) -> tuple[float, float]:
         """How far two backward passes with one cotangent differ, and the size of a gradient."""
         return rounding.spread(self._pass, self._graph.vjp(self._cotangents()))

@@ -39,6 +39,7 @@ _NOTHING: Final = 2.0**-40
 """Of the inputs' size: a value below it is what rounding leaves of a sum that is 0."""
 FEW: Final = 64.0
 """Half units in the last place of the largest output, that rounding may move others by."""
+_WIDE: Final = "in float64, where the function does the same"
 _FORWARD: Final = " (forward mode)"
 """What is added to a quantity."""
 
@@ -61,7 +62,7 @@ def judge_function(
     yield from _FunctionCheck(function, settings, written or Written(), reference, beside).results()
 
 
-Answered = TypeVar("Answered", bound=Whole)
+T = TypeVar("T")
 
 
 class _Held(NamedTuple):
@@ -77,6 +78,14 @@ class _Problem(NamedTuple):
 
     quantity: str
     note: str
+
+
+Making = Callable[[PythonFunction], tuple[Whole, _Problem | None]]
+"""Asks for the Jacobian of a function, and looks whether its passes are one linear map."""
+
+
+def _forward(function: PythonFunction) -> tuple[Whole, _Problem | None]:
+    return Forward(function), None
 
 
 class _FunctionCheck:
@@ -151,8 +160,8 @@ class _FunctionCheck:
         by_hand = [
             (one, suffix, make)
             for one, suffix, make in (
-                (backward, " (backward)", Reverse),
-                (jvp, " (jvp)", Forward),
+                (backward, " (backward)", self._reverse),
+                (jvp, " (jvp)", _forward),
             )
             if one is not None
         ]
@@ -163,8 +172,8 @@ class _FunctionCheck:
             return
         torchs: Reverse | None = None
         if is_tracked and self.settings.backward:
-            torchs = self._asked(lambda: Reverse(self.function), "autograd")
-            if problem := self._not_one_linear_map(self.function, torchs):
+            torchs, problem = self._asked(lambda: self._reverse(self.function), "autograd")
+            if problem is not None:
                 yield wrong("autograd", problem.note, problem.quantity)
             else:
                 yield from self._judged("", torchs)
@@ -187,33 +196,34 @@ class _FunctionCheck:
             self._accepted,
         )
 
-    def _asked(self, answer: Callable[[], Answered], blame: str) -> Answered:
+    def _asked(self, answer: Callable[[], T], blame: str, quantity: str = "") -> T:
         try:
             return answer()
         except ShapeError:
             raise
         except Exception as error:
-            raise RaisedError(error, blame) from error
+            raise RaisedError(error, blame, quantity) from error
 
     def _by_hand(
-        self, one: Pass, suffix: str, make: Callable[[PythonFunction], Whole], torchs: Whole | None
+        self, one: Pass, suffix: str, make: Making, torchs: Whole | None
     ) -> Iterator[Fields]:
         """A pass that was written by hand, as that of a function that has it."""
-        told = {"formula": one.text, "line": one.line}
+        told, name = {"formula": one.text, "line": one.line}, suffix.strip(" ()")
         try:
-            answer = self._asked(lambda: make(one.function), "handwritten")
+            answer, problem = self._asked(lambda: make(one.function), "handwritten", name)
         except ShapeError as error:
-            yield {**misshapen(suffix.strip(" ()"), error), **told}
+            yield {**misshapen(name, error), **told}
             return
-        if isinstance(answer, Reverse) and (
-            problem := self._not_one_linear_map(one.function, answer)
-        ):
-            quantity = problem.quantity + suffix
-            yield {**wrong("handwritten", problem.note, quantity), **told}
+        if problem is not None:
+            yield {**wrong("handwritten", problem.note, problem.quantity + suffix), **told}
             return
         for block in self._blocks:
             answers = {"handwritten": answer, **({"autograd": torchs} if torchs else {})}
             yield {**self._on(block, answers, suffix), **told}
+
+    def _reverse(self, function: PythonFunction) -> tuple[Reverse, _Problem | None]:
+        reverse = Reverse(function)
+        return reverse, self._not_one_linear_map(function, reverse)
 
     def _not_one_linear_map(self, function: PythonFunction, reverse: Reverse) -> _Problem | None:
         """What is wrong with the backward, whatever the derivative is."""
@@ -277,6 +287,10 @@ class _FunctionCheck:
     def _on(self, block: Block, answers: Mapping[str, Answer], suffix: str) -> Fields:
         found = self._settled(block, answers)
         notes = tuple(note for answer in answers.values() for note in answer.notes)
+        if found.judgement.verdict == "inconclusive":
+            wide = self._in_float64(block, found.truth, answers)
+            if wide is not None and wide.judgement.verdict == "fail":
+                found, notes = wide, (_WIDE, *notes)
         fields = conclude(
             block.quantity + suffix,
             0,
@@ -291,6 +305,21 @@ class _FunctionCheck:
         if self.is_another and fields["verdict"] == "fail":
             return self._excused(block, answers, fields)
         return fields
+
+    def _in_float64(self, block: Block, truth: Ball, answers: Mapping[str, Answer]) -> _Held | None:
+        """Where the answers' functions do the same in float64: what is wrong there is wrong.
+
+        In a narrow dtype much may hide in what rounding does.
+        """
+        wide = {
+            name: one
+            for name, answer in answers.items()
+            if isinstance(answer, Reverse) and (one := answer.widened) is not None
+        }
+        if not wide:
+            return None
+        balls = {name: answer.rounded_of(block) for name, answer in wide.items()}
+        return _Held(truth, balls, self._judgement(block, truth, balls))
 
     def _others(self, block: Block) -> dict[str, Ball]:
         """The answer of another device, to be seen beside."""
@@ -333,14 +362,11 @@ class _FunctionCheck:
 
     def _held(self, block: Block, truth: Ball, answers: Mapping[str, Answer]) -> _Held:
         balls = {name: self._ball(block, truth, answer) for name, answer in answers.items()}
-        judgement = judge(
-            truth,
-            balls,
-            lambda: self._scale(block),
-            self.demands.resolution,
-            waiver=self.settings.waiver,
-        )
-        return _Held(truth, balls, judgement)
+        return _Held(truth, balls, self._judgement(block, truth, balls))
+
+    def _judgement(self, block: Block, truth: Ball, balls: Mapping[str, Ball]) -> Judgement:
+        resolution, waiver = self.demands.resolution, self.settings.waiver
+        return judge(truth, balls, lambda: self._scale(block), resolution, waiver=waiver)
 
     def _ball(self, block: Block, truth: Ball, answer: Answer) -> Ball:
         """An answer with its error: what the truth tells of it, where that is sharp, else rounding.

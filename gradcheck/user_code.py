@@ -24,6 +24,8 @@ def name_of(function: Callable[..., Any]) -> str:
     plain = _plain(function)
     if isinstance(plain, nn.Module):
         return type(plain).__name__
+    if hasattr(plain, "_opoverload"):
+        return str(plain._opoverload._schema.name)
     name: str = getattr(plain, "__name__", type(plain).__name__)
     owner = getattr(plain, "__self__", None)
     return owner.__name__ if name == "apply" and isinstance(owner, type) else name
@@ -123,6 +125,12 @@ def account_of(error: BaseException) -> str:
         if _is_the_users(frame.filename)
     ]
     return ", from ".join([what, *reversed(frames[-_MOST:])])
+
+
+def is_ours(error: BaseException) -> bool:
+    """Whether gradcheck's own code raised it, and none that it called."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and frames[-1].filename.startswith(_OURS)
 
 
 def _is_the_users(filename: str) -> bool:

@@ -93,16 +93,26 @@ def test_every_command_is_named():
         assert f"`gradcheck {command}" in README
 
 
-def test_the_function_s_wrong_backward_prints_the_block_shown(tmp_path):
-    (program,), shown = blocks("python"), blocks("txt")[0]
-    path = tmp_path / "swish.py"
-    path.write_text(program, encoding="utf-8")
+def test_the_kernel_passes_and_without_its_sum_prints_the_block_shown(tmp_path):
+    (program,), (shown,) = blocks("python"), blocks("txt")
+    path = tmp_path / "scale.py"
     command = [sys.executable, path.name]
-    printed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert without_radii(printed.stdout) == without_radii(shown)
-    path.write_text(program.replace("x * s * s)", "x * s * (1 - s))"), encoding="utf-8")
-    printed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert printed.stdout.strip().startswith("pass")
+
+    def printed(text):
+        path.write_text(text, encoding="utf-8")
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    right = printed(program)
+    assert all(line.startswith("  pass  Scale") for line in right.splitlines())
+    assert program.count("(cotangent * x).sum(0)") == 1
+    wrong = printed(program.replace("(cotangent * x).sum(0)", "cotangent * x"))
+    assert without_radii(wrong) == without_radii(shown)
+
+
+def test_the_section_on_kernels_is_short():
+    section = README[README.index("## Checking a kernel") : README.index("## Case files")]
+    assert len(section.splitlines()) <= 40
 
 
 def test_the_readme_is_short():

@@ -16,6 +16,7 @@ from gradcheck.user_code import account_of
 LARGE: Final = 2.0**10
 LARGE_OF_HALF: Final = 2.0**4
 """Times a cotangent, to see whether something large is treated in another way."""
+_HALVES: Final = (torch.float16, torch.bfloat16)
 FIRST, SECOND = 3.0, -5.0
 
 
@@ -25,7 +26,8 @@ def zero_cotangent(subject: Subject) -> Iterator[str]:
     for leaf, input, gradient in zip(graph.input_leaves, graph.inputs, found, strict=True):
         if gradient is None:
             continue
-        if gradient.layout not in (torch.strided, input.layout):
+        is_sparse = gradient.layout is torch.sparse_coo and subject.may_be_sparse
+        if gradient.layout not in (torch.strided, input.layout) and not is_sparse:
             yield f"the gradient by {leaf.name} is {gradient.layout}, the input {input.layout}"
         elif not _is_zero(leaf.gradient(gradient, 1), subject, leaf):
             yield f"the gradient by {leaf.name} is not zero where every cotangent is"
@@ -51,13 +53,18 @@ def one_hot_cotangent(subject: Subject) -> Iterator[str]:
     found = graph.gradients(units)
 
     def again() -> Gradients:
-        fresh = subject.at.tracked()
+        fresh = subject.anew()
         sums = fresh.gradients(_added(units, subject.cotangents))
         return _combined(sums, fresh.gradients(subject.cotangents), 1.0, -1.0)
 
     yield from _about(
         "where the cotangent has one entry",
-        subject.differences(_but_nan(found, wanted), wanted, again),
+        subject.differences(
+            _comparable(subject, found, wanted),
+            wanted,
+            again,
+            parts=(summed, subject.gradients),
+        ),
     )
 
 
@@ -97,32 +104,42 @@ def linear(subject: Subject) -> Iterator[str]:
     found = graph.gradients(mixed)
     told = list(
         subject.differences(
-            _but_nan(found, wanted),
+            _comparable(subject, found, wanted),
             wanted,
-            lambda: apart(subject.at.tracked()),
-            found_again=lambda: subject.at.tracked().gradients(mixed),
+            lambda: apart(subject.anew()),
+            found_again=lambda: subject.gradients_anew(mixed),
         )
     )
     if told:
         yield f"it is not linear in its cotangent: for 3u − 5v {told[0]}"
         return
-    half = any(output.dtype in (torch.float16, torch.bfloat16) for output in subject.outputs)
-    times = LARGE_OF_HALF if half else LARGE
+    times = LARGE_OF_HALF if subject.at.dtype in _HALVES else LARGE
 
     def scaled(graph: Graph) -> Gradients:
-        return _combined(graph.gradients(u), graph.gradients(u), times, 0.0)
+        found = graph.gradients([times * a for a in u])
+        return [None if one is None else _double(one) / times for one in found]
 
-    def large(graph: Graph) -> Gradients:
-        return graph.gradients([times * a for a in u])
-
-    wanted = _combined(subject.gradients, subject.gradients, times, 0.0)
     for problem in subject.differences(
-        _but_nan(large(graph), wanted),
-        wanted,
-        lambda: scaled(subject.at.tracked()),
-        found_again=lambda: large(subject.at.tracked()),
+        _comparable(subject, scaled(graph), subject.gradients),
+        subject.gradients,
+        lambda: subject.gradients_anew(u),
+        found_again=lambda: scaled(subject.anew()),
     ):
-        yield f"it is not linear in its cotangent: for {times:g}·u {problem}"
+        yield f"it is not linear in its cotangent: for {times:g}·u, divided by {times:g}, {problem}"
+
+
+def _comparable(subject: Subject, found: Gradients, wanted: Gradients) -> Gradients:
+    """What is found, but where NaN is wanted, or where either overflows in float16."""
+    if subject.at.dtype is not torch.float16:
+        return _but_nan(found, wanted)
+    return [
+        a if a is None or b is None else _but_overflown(_double(a), _double(b))
+        for a, b in zip(found, wanted, strict=True)
+    ]
+
+
+def _but_overflown(found: Tensor, wanted: Tensor) -> Tensor:
+    return torch.where(found.isfinite() & wanted.isfinite(), found, wanted)
 
 
 def expanded_cotangent(subject: Subject) -> Iterator[str]:
@@ -194,8 +211,9 @@ def _lying(
         yield f"the backward raises {where}: {account_of(error)}"
         return
     same = subject.cotangents if copies is None else copies
-    again = lambda: subject.at.tracked().gradients(same)  # noqa: E731
-    yield from _about(where, subject.differences(found, wanted, again))
+    again = lambda: subject.gradients_anew(same)  # noqa: E731
+    parts = (subject.gradients,)  # which for one number may cancel to nothing
+    yield from _about(where, subject.differences(found, wanted, again, parts=parts))
 
 
 def _about(where: str, problems: Iterator[str]) -> Iterator[str]:
@@ -247,7 +265,7 @@ def _taken_amiss(
     except Exception as error:
         return f"the backward raises where {names} has no cotangent: {account_of(error)}"
     wanted = graph.gradients(zeroed) if wanted is None else wanted
-    again = lambda: subject.at.tracked().gradients(zeroed)  # noqa: E731
+    again = lambda: subject.gradients_anew(zeroed)  # noqa: E731
     if any(subject.differences(_but_nan(found, wanted), wanted, again)):
         return f"the backward does not take an undefined cotangent of {names} for zero"
     return ""

@@ -11,7 +11,7 @@ from gradcheck.conditions.subject import NotApplicableError, Subject
 from gradcheck.conditions.table import TABLE
 from gradcheck.function_problems import ONE
 from gradcheck.python_function import PythonFunction
-from gradcheck.user_code import account_of
+from gradcheck.user_code import account_of, is_ours
 
 QUANTITY: Final = "conditions"
 _FUNCTIONS: Final = ("the forward writes", "the forward gives", "at a second evaluation")
@@ -24,7 +24,7 @@ def judge_conditions(
     """What `who` wrote the backward is blamed for, condition by condition, then those that hold."""
     if not names or not function.graph.tracked:
         return
-    subject = Subject(function)
+    subject = Subject(function, may_be_sparse=True)
     held: list[str] = []
     not_asked: dict[str, str] = {}
     for name in names:
@@ -34,6 +34,8 @@ def judge_conditions(
             not_asked[name] = str(reason)
             continue
         except Exception as error:
+            if is_ours(error):
+                raise
             problems = [f"it raises where {CONDITIONS[name]} is looked at: {account_of(error)}"]
         if problems:
             blame = "function" if _is_functions(problems) else who

@@ -13,15 +13,23 @@ from gradcheck.oracles.autograd import Graph
 
 _IN_PLACE: Final = ("modified by an inplace operation", "has been modified inplace")
 """What torch says where a tensor that was saved is not what it was, or a view is not."""
+_OTHER: Final = 0.75
+"""Times an input: another one, of the same sign and about the same size."""
+_MOST, _MOST_OF_LARGE = 8, 3
+"""Inputs that are changed, the first ones: each takes a pass."""
 
 
 def inputs_unchanged(subject: Subject) -> Iterator[str]:
-    """Where an output lies where an input did, the function is meant to write into it."""
+    """Where an output lies where an input did, the function is meant to write into it.
+
+    Then torch has to know: an operation in place gives what it writes into a history of its own.
+    """
     at = subject.at
     inputs = at.fresh()
     with torch.enable_grad():
         given = [x.requires_grad_().clone() for x in inputs]
     before = [_copy(one) for one in given]
+    histories = [one.grad_fn for one in given]
     graph = at.recorded_from(inputs, _but_captured(subject, given))
     meant = {_place(output) for output in graph.outputs}
     names = [leaf.name for leaf in at.inputs]
@@ -29,6 +37,8 @@ def inputs_unchanged(subject: Subject) -> Iterator[str]:
     for i in changed:
         if _place(given[i]) not in meant:
             yield f"the forward writes into {names[i]}"
+        elif given[i].grad_fn is histories[i]:
+            yield f"the forward writes into {names[i]} without `ctx.mark_dirty`"
     graph.gradients([u.clone() for u in subject.cotangents])
     for i in _changed(given, before):
         if i not in changed:
@@ -51,11 +61,20 @@ def _changed(given: Sequence[Tensor], before: Sequence[Tensor]) -> list[int]:
 
 def _is_same(a: Tensor, b: Tensor) -> bool:
     """Whether they are the same, NaN where NaN."""
+    if a.shape != b.shape:
+        return False
     if a.layout is not torch.strided:
         a, b = a.to_dense(), b.to_dense()
     if a.is_complex():  # of which torch compares not every dtype
         a, b = torch.view_as_real(a.resolve_conj()), torch.view_as_real(b.resolve_conj())
     return torch.equal(a, b) or bool(((a == b) | ((a != a) & (b != b))).all())
+
+
+def writes_into_inputs(subject: Subject) -> bool:
+    given = subject.at.fresh()
+    before = [_copy(one) for one in given]
+    subject.at.tensors_of(given)
+    return bool(_changed(given, before))
 
 
 def _place(tensor: Tensor) -> int:
@@ -71,12 +90,15 @@ def cotangent_unchanged(subject: Subject) -> Iterator[str]:
 
 
 def saved_tensors(subject: Subject) -> Iterator[str]:
-    """Each input, then all outputs, changed in place before the backward pass."""
+    """Each input, then all outputs, changed in place before the backward pass; then other inputs'
+    forward before it."""
     at = subject.at
-    for i, leaf in enumerate(at.inputs):
-        if leaf.sparse is None and not at.are_captured[i]:
-            yield from _after(subject, i, f"{leaf.name} is changed in place")
+    leaves = enumerate(at.inputs)
+    places = [i for i, leaf in leaves if leaf.sparse is None and not at.are_captured[i]]
+    for i in places[: _MOST_OF_LARGE if subject.is_large else _MOST]:
+        yield from _after(subject, i, f"{at.inputs[i].name} is changed in place")
     yield from _after(subject, None, "the output is changed in place")
+    yield from _after_another(subject)
 
 
 def _after(subject: Subject, place: int | None, what: str) -> Iterator[str]:
@@ -98,11 +120,29 @@ def _after(subject: Subject, place: int | None, what: str) -> Iterator[str]:
         if any(told in str(error) for told in _IN_PLACE):
             return
         raise
-    again = lambda: at.tracked().gradients(subject.cotangents)  # noqa: E731
+    again = lambda: subject.gradients_anew(subject.cotangents)  # noqa: E731
     for problem in subject.differences(found, subject.gradients, again):
         yield (
             f"after {what} between forward and backward, {problem}, and nothing raises: it is kept "
             "in another way than by save_for_backward"
+        )
+        return
+
+
+def _after_another(subject: Subject) -> Iterator[str]:
+    """What is wrong where other inputs have their forward in between."""
+    at = subject.at
+    graph = at.tracked()
+    try:
+        at.tensors_of(_but_captured(subject, [_OTHER * x for x in at.fresh()]))
+    except Exception:
+        return  # it is not defined there
+    found = graph.gradients(subject.cotangents)
+    again = lambda: subject.gradients_anew(subject.cotangents)  # noqa: E731
+    for problem in subject.differences(found, subject.gradients, again):
+        yield (
+            f"after a forward of other inputs in between, {problem}: what belongs to one call is "
+            "kept where the next one writes"
         )
         return
 
@@ -115,6 +155,6 @@ def deterministic(subject: Subject) -> Iterator[str]:
         yield f"at a second evaluation, {problem}"
         return
     found: Gradients = graph.gradients(subject.cotangents)
-    again = lambda: at.tracked().gradients(subject.cotangents)  # noqa: E731
+    again = lambda: subject.gradients_anew(subject.cotangents)  # noqa: E731
     for problem in subject.differences(found, subject.gradients, again):
         yield f"at a second backward pass, {problem}"

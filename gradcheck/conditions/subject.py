@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from typing import Final
 
 import numpy as np
@@ -15,17 +16,22 @@ from gradcheck.errors import GradcheckError
 from gradcheck.leaves import Leaf
 from gradcheck.oracles import rounding
 from gradcheck.oracles.autograd import Graph
+from gradcheck.oracles.directional import random_entries
 from gradcheck.python_function import PythonFunction
 
 Gradients = Sequence[Tensor | None]
 
 UNITS: Final = 64.0
 """Half units in the last place, of a gradient's largest entry, that two of them may differ by."""
+PER_ROOT: Final = 4.0
+"""Half units more, of float32 at most, for the root of the number of entries that may be summed."""
 RADII: Final = 10.0
 """Measured rounding radii that they may differ by where that is more."""
 MANY: Final = 2**17
 """Entries from which every pass counts."""
 _SEED: Final = 7
+_MOST_NUMBERS: Final = 8
+_SHIFT: Final = 4_099
 
 
 class NotApplicableError(GradcheckError):
@@ -36,11 +42,13 @@ class Subject:
     """A function at a point, with cotangents of all outputs that a derivative reaches.
 
     `cotangents` are random, of a random sign and a size from ½ to 1½ that every dtype has, dense
-    and contiguous; `gradients` are what one backward pass gives for them.
+    and contiguous; `gradients` are what one backward pass gives for them. That of a dense input
+    `may_be_sparse`, as that of an embedding.
     """
 
-    def __init__(self, at: PythonFunction) -> None:
+    def __init__(self, at: PythonFunction, *, may_be_sparse: bool = False) -> None:
         self.at = at
+        self.may_be_sparse = may_be_sparse
 
     @property
     def graph(self) -> Graph:
@@ -62,7 +70,12 @@ class Subject:
 
     @property
     def is_large(self) -> bool:
-        return sum(leaf.count for leaf in (*self.at.inputs, *self.at.outputs)) > MANY
+        return self._count > MANY
+
+    @property
+    def _count(self) -> int:
+        """Of all entries."""
+        return sum(leaf.count for leaf in (*self.at.inputs, *self.at.outputs))
 
     @property
     def cotangents(self) -> list[Tensor]:
@@ -75,9 +88,7 @@ class Subject:
 
     def drawn(self, number: int) -> list[Tensor]:
         """Random cotangents, others for every number."""
-        generator = torch.Generator().manual_seed(_SEED + number)
-        leaves, outputs = self.output_leaves, self.outputs
-        return [_random(*pair, generator) for pair in zip(leaves, outputs, strict=True)]
+        return random_tensors(self.output_leaves, self.at.device, number)
 
     @cached_property
     def gradients(self) -> Gradients:
@@ -90,12 +101,13 @@ class Subject:
         again: Callable[[], Gradients],
         *,
         found_again: Callable[[], Gradients] | None = None,
+        parts: Sequence[Gradients] = (),
         graph: Graph | None = None,
     ) -> Iterator[str]:
         """Where gradients are not the same to within rounding: by which input, and how far.
 
         `again` evaluates what is wanted anew, to measure what rounding does to it, `found_again`
-        what is found, where rounding may do more to that.
+        what is found, where rounding may do more to that; `parts` are what is wanted the sum of.
         """
         leaves = (graph or self.graph).input_leaves
         for index, (leaf, a, b) in enumerate(zip(leaves, found, wanted, strict=True)):
@@ -105,7 +117,8 @@ class Subject:
             one, other = _entries(leaf, a), _entries(leaf, b)
             repeat = partial(_entries_of, leaf, again, index)
             own = found_again and partial(_entries_of, leaf, found_again, index)
-            if apart := self.apart(one, other, repeat, own):
+            sizes = [_size(rounding.to_array(_entries(leaf, part[index]))) for part in parts]
+            if apart := self.apart(one, other, repeat, own, max(sizes, default=0.0)):
                 yield f"the gradient by {leaf.name} is {apart}"
 
     def apart(
@@ -114,14 +127,19 @@ class Subject:
         wanted: Tensor,
         again: Callable[[], Tensor],
         found_again: Callable[[], Tensor] | None = None,
+        least: float = 0.0,
     ) -> str:
-        """How far two arrays are apart, in words; empty where rounding explains it."""
+        """How far two arrays are apart, in words; empty where rounding explains it.
+
+        Both are rounded as numbers of at least this size are.
+        """
         if torch.equal(found, wanted):
             return ""
         a, b = rounding.to_array(found), rounding.to_array(wanted)
         distance, size = _distance(a, b), _size(b)
         unit, smallest = rounding.precision_of(self.at.dtype)
-        if (distance <= UNITS * unit * size + smallest).all():
+        normal = 16 * smallest / (2 * unit)  # what is made of less has fewer digits
+        if (distance <= self._slack * max(size, least, normal)).all():
             return ""
         try:
             radius = self._radius(again, wanted)
@@ -131,34 +149,78 @@ class Subject:
             return _told(distance, size)
         return "" if (distance <= RADII * radius).all() else _told(distance, size)
 
+    @property
+    def _slack(self) -> float:
+        """By how much of its size a sum may differ that is formed in another order."""
+        unit, _ = rounding.precision_of(self.at.dtype)
+        inside = min(unit, rounding.precision_of(torch.float32)[0])
+        return UNITS * unit + PER_ROOT * inside * math.sqrt(self._count)
+
     def _radius(self, again: Callable[[], Tensor], known: Tensor) -> Array:
         """What rounding does to an evaluation that gave this, as it is measured."""
         return rounding.measure(rounding.repeated(again, known), self.at.dtype).radius
 
-    def value_differences(self, found: Sequence[Tensor], wanted: Sequence[Tensor]) -> Iterator[str]:
-        """Where outputs are not the same to within rounding."""
-        for leaf, a, b in zip(self.at.outputs, found, wanted, strict=True):
+    def value_differences(
+        self,
+        found: Sequence[Tensor],
+        wanted: Sequence[Tensor],
+        again: Callable[[], Graph] | None = None,
+    ) -> Iterator[str]:
+        """Where outputs are not the same to within rounding; `again` is as in `differences`."""
+        anew = again or self.anew
+        for index, (leaf, a, b) in enumerate(zip(self.at.outputs, found, wanted, strict=True)):
             one, other = leaf.entries(a.detach()), leaf.entries(b.detach())
-            if apart := self.apart(one, other, partial(self._value_again, leaf)):
+            if apart := self.apart(one, other, partial(_value_of, leaf, anew, index)):
                 yield f"{leaf.name} is {apart}"
 
-    def _value_again(self, leaf: Leaf) -> Tensor:
-        outputs = self.at.tensors_of(self.at.fresh())
-        return leaf.entries(outputs[self.at.outputs.index(leaf)].detach())
+    def anew(self) -> Graph:
+        """One more evaluation; where rounding is measured, of inputs that it has moved."""
+        triples = zip(self.at.fresh(), self.graph.inputs, self.at.are_captured, strict=True)
+        inputs = [own if captured else new.requires_grad_() for new, own, captured in triples]
+        pairs = zip(inputs, self.at.are_captured, strict=True)
+        with torch.enable_grad():
+            given = [x if captured else rounded(x) for x, captured in pairs]
+        return self.at.recorded_from(inputs, given)
+
+    def gradients_anew(self, cotangents: Sequence[Tensor]) -> Gradients:
+        """Those of one more evaluation, likewise."""
+        return self.anew().gradients([rounded(u) for u in cotangents])
 
 
-def _random(leaf: Leaf, like: Tensor, generator: torch.Generator) -> Tensor:
-    sizes = torch.randint(32, 97, (leaf.count,), generator=generator, dtype=torch.float64) / 64
-    signs = 2.0 * torch.randint(0, 2, (leaf.count,), generator=generator) - 1
-    return leaf.tensor((signs * sizes).to(like.device), leaf.dtype)
+def rounded(tensor: Tensor) -> Tensor:
+    """The tensor anew: moved where rounding is measured, inside of what torch cannot see too."""
+    return tensor * 1 if tensor.layout is torch.strided else tensor.clone()
+
+
+def random_tensors(leaves: Sequence[Leaf], device: torch.device, number: int) -> list[Tensor]:
+    """A tensor for each leaf, of entries of random sign from ½ to 1½ which every dtype has.
+
+    Those of other numbers are other parts of one stream: drawing it is what takes time.
+    """
+    counts = [leaf.count for leaf in leaves]
+    stream = _stream(sum(counts) + _MOST_NUMBERS * _SHIFT)[number * _SHIFT :]
+    parts = torch.split(stream[: sum(counts)], counts)
+    pairs = zip(leaves, parts, strict=True)
+    return [leaf.tensor(part.to(device), leaf.dtype) for leaf, part in pairs]
+
+
+@lru_cache(maxsize=4)
+def _stream(count: int) -> Tensor:
+    drawn = random_entries(count, _SEED, torch.device("cpu"))
+    return drawn.mul_(64).round_().div_(64)
 
 
 def _entries(leaf: Leaf, gradient: Tensor | None) -> Tensor:
-    return leaf.gradient(gradient, 1)[0]
+    found = leaf.gradient(gradient, 1)[0]
+    return found.clone() if torch._is_zerotensor(found) else found  # which has no memory
 
 
 def _entries_of(leaf: Leaf, again: Callable[[], Gradients], index: int) -> Tensor:
     return _entries(leaf, again()[index])
+
+
+def _value_of(leaf: Leaf, again: Callable[[], Graph], index: int) -> Tensor:
+    return leaf.entries(again().outputs[index].detach())
 
 
 def _distance(a: Array, b: Array) -> Array:

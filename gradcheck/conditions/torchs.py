@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch._vmap_internals import _vmap  # as is_grads_batched of torch.autograd.grad has it
 
-from gradcheck.conditions.subject import Subject
+from gradcheck.conditions.subject import NotApplicableError, Subject
 from gradcheck.oracles import forward_mode
 from gradcheck.python_function import PythonFunction
 from gradcheck.user_code import account_of
@@ -31,7 +31,7 @@ def batched_backward(subject: Subject) -> Iterator[str]:
         return
     for number, single in enumerate(alone):
         parts = [None if gradient is None else gradient[number] for gradient in found]
-        again = lambda n=number: subject.at.tracked().gradients(several[n])  # noqa: E731
+        again = lambda n=number: subject.gradients_anew(several[n])  # noqa: E731
         if any(subject.differences(parts, single, again)):
             yield "backward passes under vmap give other gradients than one by one"
             return
@@ -41,7 +41,7 @@ def tangent_dtype(subject: Subject) -> Iterator[str]:
     function = subject.at
     for position in range(len(function.inputs)):
         tensors, tangents = _seeded(function, [position])
-        found = forward_mode.jvp(function, tensors, tangents)
+        found = _jvp(function, tensors, tangents)
         for leaf, tangent in zip(function.outputs, found, strict=True):
             if tangent is not None and tangent.is_complex() != leaf.dtype.is_complex:
                 yield f"the tangent of {leaf.name} is {tangent.dtype}, the output {leaf.dtype}"
@@ -64,11 +64,20 @@ def batched_forward(subject: Subject) -> Iterator[str]:
             yield f"the forward mode by {leaf.name} gives other tangents under vmap than one by one"
 
 
+def _jvp(
+    function: PythonFunction, tensors: Sequence[Tensor], tangents: Sequence[Tensor | None]
+) -> list[Tensor | None]:
+    try:
+        return forward_mode.jvp(function, [one.clone() for one in tensors], tangents)
+    except NotImplementedError:
+        raise NotApplicableError("it has no forward mode") from None
+
+
 def _jvp_by(function: PythonFunction, position: int, tangent: Tensor) -> tuple[Tensor, ...]:
     """The outputs' tangents, for that of one input alone."""
     tensors, tangents = _seeded(function, [])
     tangents[position] = tangent
-    found = forward_mode.jvp(function, tensors, tangents)
+    found = _jvp(function, tensors, tangents)
     return tuple(
         torch.zeros(leaf.shape, dtype=leaf.dtype, device=function.device) if one is None else one
         for leaf, one in zip(function.outputs, found, strict=True)
@@ -87,7 +96,7 @@ def undefined_tangent(subject: Subject) -> Iterator[str]:
         tensors, without = _seeded(function, others)
         zero = [torch.zeros_like(tensors[position]) if t is None else t for t in without]
         found, wanted = (
-            forward_mode.joined(function, forward_mode.jvp(function, tensors, tangents))
+            forward_mode.joined(function, _jvp(function, tensors, tangents))
             for tangents in (without, zero)
         )
         if not _close(found, wanted):

@@ -29,14 +29,14 @@ def vmap(subject: Subject) -> Iterator[str]:
     factors = [1.0 + 2.0**-k for k in range(_BATCH)]
     each = [[x * factor for x in at.fresh()] for factor in factors]
     try:
-        found = torch.func.vmap(lambda *inputs: tuple(at.tensors_of(inputs)))(
+        found = torch.func.vmap(lambda *inputs: tuple(at.outputs_of(inputs)))(
             *(torch.stack(parts) for parts in zip(*each, strict=True))
         )
     except Exception as error:
         yield f"torch.func.vmap raises: {account_of(error)}"
         return
     for number, inputs in enumerate(each):
-        wanted = at.tensors_of(inputs)
+        wanted = at.outputs_of(inputs)
         for problem in subject.value_differences([one[number] for one in found], wanted):
             yield f"under torch.func.vmap, {problem}"
             return
@@ -48,7 +48,7 @@ def func_grad(subject: Subject) -> Iterator[str]:
     positions = [i for i, output in enumerate(subject.graph.outputs) if output.requires_grad]
 
     def outputs(*inputs: Tensor) -> tuple[Tensor, ...]:
-        found = at.tensors_of(inputs)
+        found = at.outputs_of(inputs)
         return tuple(found[i] for i in positions)
 
     try:
@@ -63,10 +63,11 @@ def compile(subject: Subject) -> Iterator[str]:
     """What torch.compile makes of it."""
     at = subject.at
     torch.compiler.reset()
-    compiled = torch.compile(lambda *inputs: tuple(at.tensors_of(inputs)), backend=_COMPILER)
+    compiled = torch.compile(lambda *inputs: tuple(at.outputs_of(inputs)), backend=_COMPILER)
     inputs = [x.requires_grad_() for x in at.fresh()]
     try:
-        graph = Graph(compiled(*inputs), inputs, at.outputs, at.inputs)
+        passed = [x.clone() for x in inputs]  # which an operation in place may write into
+        graph = Graph(compiled(*passed), inputs, at.outputs, at.inputs)
         found = graph.gradients(subject.cotangents)
     except Exception as error:
         yield f"torch.compile raises: {account_of(error)}"
@@ -80,7 +81,7 @@ def compile(subject: Subject) -> Iterator[str]:
 
 
 def _same_gradients(subject: Subject, found: Gradients, where: str) -> Iterator[str]:
-    again = lambda: subject.at.tracked().gradients(subject.cotangents)  # noqa: E731
+    again = lambda: subject.gradients_anew(subject.cotangents)  # noqa: E731
     for problem in subject.differences(found, subject.gradients, again):
         yield f"{where}, {problem}"
 
@@ -93,7 +94,7 @@ def autocast(subject: Subject) -> Iterator[str]:
     inputs = [x.requires_grad_() for x in at.fresh()]
     try:
         with torch.autocast(at.device.type, dtype=_NARROW):
-            outputs = at.tensors_of(inputs)
+            outputs = at.tensors_of([x.clone() for x in inputs])
         tracked = [output for output in outputs if output.requires_grad]
         given = [u.to(y.dtype) for u, y in zip(subject.cotangents, tracked, strict=True)]
         found = torch.autograd.grad(tracked, inputs, given, allow_unused=True)
@@ -111,6 +112,8 @@ def autocast(subject: Subject) -> Iterator[str]:
 
 
 def _is_near(found: Tensor, wanted: Tensor) -> bool:
+    if found.layout is not torch.strided:
+        found, wanted = found.to_dense(), wanted.to_dense()
     unit = torch.finfo(_NARROW).eps / 2
     size = float(wanted.abs().max()) if wanted.numel() else 0.0
     apart = float((found - wanted).abs().max()) if wanted.numel() else 0.0

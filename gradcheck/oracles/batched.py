@@ -88,20 +88,29 @@ class Batched:
         return self._one_by_one(tensors).detach().reshape(len(points), -1)
 
     def _tried(self, tensors: Tensor) -> Tensor | None:
-        """All values from vmap; None if it cannot, or gives another value at the point itself."""
+        """All values from vmap; None if it cannot, or gives another value than a call does.
+
+        The first and the last are looked at: a rule that is wrong may be right for one.
+        """
         self._is_tried = True
         own = self._point.detach().to(torch.float64)[None]
         values = self._together(torch.cat([own, tensors]))
         if values is None:
             return None
         first, others = to_array(values[0]).reshape(-1), values[1:]
-        slack = (
-            _SAME
-            * self.epsilon
-            * np.abs(self.value).max(initial=0.0, where=np.isfinite(self.value))
-        )
-        is_same = np.isclose(first, self.value, rtol=0.0, atol=slack, equal_nan=True).all()
-        return others if is_same else None
+        if not self._is_same(first, self.value):
+            return None
+        if len(tensors):
+            last = to_array(self._one_by_one(tensors[-1:])).reshape(-1)
+            if not self._is_same(to_array(values[-1]).reshape(-1), last):
+                return None
+        return others
+
+    def _is_same(self, found: Array, wanted: Array) -> bool:
+        """To within a few roundings of the largest entry."""
+        largest = np.abs(wanted).max(initial=0.0, where=np.isfinite(wanted))
+        slack = _SAME * self.epsilon * largest
+        return bool(np.isclose(found, wanted, rtol=0.0, atol=slack, equal_nan=True).all())
 
     def _one_by_one(self, tensors: Tensor) -> Tensor:
         """All values from a loop: NaN where the function raises, as it did not at the point.

@@ -50,7 +50,7 @@ class Verdict(NamedTuple):
 
 
 def ours(function: Function, x: Tensor) -> Verdict:
-    report = gradcheck.check(function, x)
+    report = gradcheck.check(function, x, conditions="none")
     entries = [entry.index for result in report.results for entry in result.entries]
     return Verdict(report.ok, entries[0] if entries else None)
 
@@ -277,7 +277,7 @@ def verdicts(function: Function, seed: int) -> Sequence[str]:
     """On each backward: the right one, and wrong ones."""
     x = many_numbers(seed)
     functions = [scaled(function, factor) for factor in FACTORS.values()]
-    return [gradcheck.check(one, x).verdict for one in functions]
+    return [gradcheck.check(one, x, conditions="none").verdict for one in functions]
 
 
 def peak_memory() -> int:
