@@ -63,7 +63,7 @@ def one_hot_cotangent(subject: Subject) -> Iterator[str]:
             _comparable(subject, found, wanted),
             wanted,
             again,
-            parts=(summed, subject.gradients),
+            parts=lambda: (summed, subject.gradients),
         ),
     )
 
@@ -212,7 +212,7 @@ def _lying(
         return
     same = subject.cotangents if copies is None else copies
     again = lambda: subject.gradients_anew(same)  # noqa: E731
-    parts = (subject.gradients,)  # which for one number may cancel to nothing
+    parts = lambda: (subject.gradients,)  # noqa: E731 which for one number cancel to nothing
     yield from _about(where, subject.differences(found, wanted, again, parts=parts))
 
 

@@ -101,13 +101,13 @@ class Subject:
         again: Callable[[], Gradients],
         *,
         found_again: Callable[[], Gradients] | None = None,
-        parts: Sequence[Gradients] = (),
+        parts: Callable[[], Sequence[Gradients]] | None = None,
         graph: Graph | None = None,
     ) -> Iterator[str]:
         """Where gradients are not the same to within rounding: by which input, and how far.
 
         `again` evaluates what is wanted anew, to measure what rounding does to it, `found_again`
-        what is found, where rounding may do more to that; `parts` are what is wanted the sum of.
+        what is found, where rounding may do more to that; `parts` gives what is wanted the sum of.
         """
         leaves = (graph or self.graph).input_leaves
         for index, (leaf, a, b) in enumerate(zip(leaves, found, wanted, strict=True)):
@@ -117,8 +117,8 @@ class Subject:
             one, other = _entries(leaf, a), _entries(leaf, b)
             repeat = partial(_entries_of, leaf, again, index)
             own = found_again and partial(_entries_of, leaf, found_again, index)
-            sizes = [_size(rounding.to_array(_entries(leaf, part[index]))) for part in parts]
-            if apart := self.apart(one, other, repeat, own, max(sizes, default=0.0)):
+            least = parts and partial(_largest_of, leaf, parts, index)
+            if apart := self.apart(one, other, repeat, own, least):
                 yield f"the gradient by {leaf.name} is {apart}"
 
     def apart(
@@ -127,19 +127,20 @@ class Subject:
         wanted: Tensor,
         again: Callable[[], Tensor],
         found_again: Callable[[], Tensor] | None = None,
-        least: float = 0.0,
+        least: Callable[[], float] | None = None,
     ) -> str:
         """How far two arrays are apart, in words; empty where rounding explains it.
 
-        Both are rounded as numbers of at least this size are.
+        Both are rounded as numbers are that are no smaller than `least`.
         """
         if torch.equal(found, wanted):
             return ""
         a, b = rounding.to_array(found), rounding.to_array(wanted)
         distance, size = _distance(a, b), _size(b)
+        floor = least() if least else 0.0
         unit, smallest = rounding.precision_of(self.at.dtype)
         normal = 16 * smallest / (2 * unit)  # what is made of less has fewer digits
-        if (distance <= self._slack * max(size, least, normal)).all():
+        if (distance <= self._slack * max(size, floor, normal)).all():
             return ""
         try:
             radius = self._radius(again, wanted)
@@ -217,6 +218,10 @@ def _entries(leaf: Leaf, gradient: Tensor | None) -> Tensor:
 
 def _entries_of(leaf: Leaf, again: Callable[[], Gradients], index: int) -> Tensor:
     return _entries(leaf, again()[index])
+
+
+def _largest_of(leaf: Leaf, parts: Callable[[], Sequence[Gradients]], index: int) -> float:
+    return max(_size(rounding.to_array(_entries(leaf, part[index]))) for part in parts())
 
 
 def _value_of(leaf: Leaf, again: Callable[[], Graph], index: int) -> Tensor:

@@ -48,7 +48,7 @@ def func_grad(subject: Subject) -> Iterator[str]:
     positions = [i for i, output in enumerate(subject.graph.outputs) if output.requires_grad]
 
     def outputs(*inputs: Tensor) -> tuple[Tensor, ...]:
-        found = at.outputs_of(inputs)
+        found = at.outputs_of([x.clone() for x in inputs])
         return tuple(found[i] for i in positions)
 
     try:
