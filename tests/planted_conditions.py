@@ -504,6 +504,9 @@ PLANTED = {
     "inputs_unchanged": Planted(ScratchBackward, Sine, X, "the backward writes into x"),
     "cotangent_unchanged": Planted(custom(torch.sin, in_place), SINE, X, "the cotangent of out"),
     "saved_tensors": Planted(OnTheContext, Sine, X, "after x is changed in place between"),
+    "separate_calls": Planted(
+        OnTheClass, Sine, X, "after a forward of other inputs in between, the gradient by x is off"
+    ),
     "deterministic": Planted(custom(torch.sin, noisy_backward), SINE, X, "two passes with one"),
     "direct_backward": Planted(
         product(not_summed), product(factors), (X, ROW), "shape [3, 4] for argument 1"

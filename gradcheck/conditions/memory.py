@@ -90,15 +90,13 @@ def cotangent_unchanged(subject: Subject) -> Iterator[str]:
 
 
 def saved_tensors(subject: Subject) -> Iterator[str]:
-    """Each input, then all outputs, changed in place before the backward pass; then other inputs'
-    forward before it."""
+    """Each input, then all outputs, changed in place before the backward pass."""
     at = subject.at
     leaves = enumerate(at.inputs)
     places = [i for i, leaf in leaves if leaf.sparse is None and not at.are_captured[i]]
     for i in places[: _MOST_OF_LARGE if subject.is_large else _MOST]:
         yield from _after(subject, i, f"{at.inputs[i].name} is changed in place")
     yield from _after(subject, None, "the output is changed in place")
-    yield from _after_another(subject)
 
 
 def _after(subject: Subject, place: int | None, what: str) -> Iterator[str]:
@@ -129,17 +127,18 @@ def _after(subject: Subject, place: int | None, what: str) -> Iterator[str]:
         return
 
 
-def _after_another(subject: Subject) -> Iterator[str]:
-    """What is wrong where other inputs have their forward in between."""
+def separate_calls(subject: Subject) -> Iterator[str]:
+    """A forward of other inputs comes before the backward pass."""
     at = subject.at
     graph = at.tracked()
+    wanted = graph.gradients(subject.cotangents)
     try:
         at.tensors_of(_but_captured(subject, [_OTHER * x for x in at.fresh()]))
     except Exception:
         return  # it is not defined there
     found = graph.gradients(subject.cotangents)
     again = lambda: subject.gradients_anew(subject.cotangents)  # noqa: E731
-    for problem in subject.differences(found, subject.gradients, again):
+    for problem in subject.differences(found, wanted, again):
         yield (
             f"after a forward of other inputs in between, {problem}: what belongs to one call is "
             "kept where the next one writes"

@@ -28,6 +28,7 @@ DEFAULT: Final[dict[str, str]] = {
     "inputs_unchanged": "neither forward nor backward writes into an input",
     "cotangent_unchanged": "the backward does not write into its cotangent",
     "saved_tensors": "what is changed between forward and backward raises, or changes nothing",
+    "separate_calls": "a forward of other inputs before the backward makes no difference",
     "deterministic": "forward and backward give the same twice, or the same but for rounding",
     "direct_backward": "called by itself, the backward gives each gradient in its input's shape",
     "double_backward": "the derivative of the gradient is right, reverse over reverse",
@@ -50,7 +51,13 @@ OPT_IN: Final[dict[str, str]] = {
 CONDITIONS: Final = DEFAULT | OPT_IN
 OF_A_FUNCTION: Final = frozenset(
     (
-        *("saved_tensors", "direct_backward", "forward_over_reverse", "broadcast_inputs"),
+        *(
+            "saved_tensors",
+            "separate_calls",
+            "direct_backward",
+            "forward_over_reverse",
+            "broadcast_inputs",
+        ),
         *("vmap", "func_grad", "compile", "opcheck"),
     )
 )

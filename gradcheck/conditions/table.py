@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from gradcheck.conditions import backward, cotangents, inputs, memory, second, torchs, transforms
+from gradcheck.conditions import (
+    backward,
+    cotangents,
+    layouts,
+    memory,
+    second,
+    sizes,
+    subsets,
+    torchs,
+    transforms,
+)
 from gradcheck.conditions.subject import Subject
 
 Condition = Callable[[Subject], Iterator[str]]
@@ -26,17 +36,18 @@ TABLE: Final[dict[str, Condition]] = {
         cotangents.noncontiguous_cotangent,
         cotangents.undefined_cotangent,
         cotangents.linear,
-        inputs.transposed_inputs,
-        inputs.sliced_inputs,
-        inputs.noncontiguous_inputs,
-        inputs.expanded_inputs,
-        inputs.broadcast_inputs,
-        inputs.empty_inputs,
-        inputs.aliased_inputs,
-        inputs.needs_input_grad,
+        layouts.transposed_inputs,
+        layouts.sliced_inputs,
+        layouts.noncontiguous_inputs,
+        layouts.expanded_inputs,
+        sizes.broadcast_inputs,
+        sizes.empty_inputs,
+        layouts.aliased_inputs,
+        subsets.needs_input_grad,
         memory.inputs_unchanged,
         memory.cotangent_unchanged,
         memory.saved_tensors,
+        memory.separate_calls,
         memory.deterministic,
         backward.direct_backward,
         backward.gradient_dtype,

@@ -27,7 +27,7 @@ from gradcheck.conditions.table import TABLE
 from gradcheck.python_function import PythonFunction
 from gradcheck.torch_state import checking
 
-REPEATS: Final = 3
+REPEATS: Final = 7
 
 
 class Gated(torch.autograd.Function):
