@@ -22,6 +22,7 @@ from gradcheck.conditions.subject import (
     Gradients,
     NotApplicableError,
     Subject,
+    largest,
     random_tensors,
 )
 from gradcheck.leaves import NAMES
@@ -228,8 +229,9 @@ def _reverse(line: _Line, anew: bool) -> tuple[float, float]:
 
 
 def _size(a: Tensor, b: Tensor) -> float:
-    """The root of the sum of squares of the terms of a·b."""
-    return float(torch.linalg.vector_norm(a * b))
+    """No less than the root of the sum of squares of the terms of a·b, and not much more."""
+    size = largest(torch.view_as_real(b) if b.is_complex() else b) if b.numel() else 0.0
+    return float(torch.linalg.vector_norm(a)) * size
 
 
 def _forward(line: _Line, anew: bool) -> tuple[float, float]:
@@ -245,7 +247,7 @@ def _forward(line: _Line, anew: bool) -> tuple[float, float]:
         raise NotApplicableError(f"forward mode: {account_of(error)}") from None
     found = float(line.sum(tangents))
     pairs = zip(line.seen, tangents, strict=True)
-    return found, sum(_size(v, t) for v, t in pairs if t is not None)
+    return found, sum(_size(t, v) for v, t in pairs if t is not None)
 
 
 def _dual(value: Tensor, tangent: Tensor) -> Tensor:
