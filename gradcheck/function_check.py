@@ -105,6 +105,8 @@ class _FunctionCheck:
         self.demands = demands_of(function, settings)
         self.is_another = False
         """Whether the function is known to be another than the reference."""
+        self._first: Whole | None = None
+        """The first answer, which tells where entries are 0."""
 
     def results(self) -> Iterator[Fields]:
         if not self.function.outputs:
@@ -217,6 +219,7 @@ class _FunctionCheck:
         if problem is not None:
             yield {**wrong("handwritten", problem.note, problem.quantity + suffix), **told}
             return
+        self._first = self._first or answer
         for block in self._blocks:
             answers = {"handwritten": answer, **({"autograd": torchs} if torchs else {})}
             yield {**self._on(block, answers, suffix), **told}
@@ -250,6 +253,7 @@ class _FunctionCheck:
 
     def _judged(self, suffix: str, torchs: Whole) -> Iterator[Fields]:
         """torch's derivatives, and what was written by hand of each."""
+        self._first = self._first or torchs
         try:
             for block in self._blocks:
                 written = self.written.derivatives.get(block.quantity, ()) if not suffix else ()
@@ -277,12 +281,9 @@ class _FunctionCheck:
     @cached_property
     def _own_truths(self) -> FunctionTruths:
         """Those of the function itself, whatever it has to equal."""
-        nonzero = rounding.to_array(self._nonzero) != 0
+        assert self._first is not None
+        nonzero = rounding.to_array(self._first.found) != 0
         return FunctionTruths(self.function, nonzero, subgradient=self.settings.subgradient)
-
-    @cached_property
-    def _nonzero(self) -> Tensor:
-        return self.function.graph.jacobian()
 
     def _on(self, block: Block, answers: Mapping[str, Answer], suffix: str) -> Fields:
         found = self._settled(block, answers)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
+
+from torch import Tensor, nn
+from torch.utils import _pytree
 
 from gradcheck.callables import called, has_jvp
 from gradcheck.conclusion import Fields
@@ -115,7 +120,28 @@ def check(
     )
     made = functools.partial(PythonFunction, masked=masked, seeded=is_fixed(rng))
     with checking():
+        plan = replace(plan, beside=_on_the_cpu(wanted, inputs, made))
         return Report(tuple(_results(wanted, lambda: made(wanted, inputs), plan, name)))
+
+
+def _on_the_cpu(
+    function: Callable[..., Any], inputs: Any, made: Callable[..., PythonFunction]
+) -> PythonFunction | None:
+    """The function there, where its inputs are on another device, and it runs on the CPU too."""
+    tensors = [one for one in _pytree.tree_leaves(inputs) if isinstance(one, Tensor)]
+    if all(tensor.device.type == "cpu" for tensor in tensors):
+        return None
+    try:
+        own = copy.deepcopy(function).cpu() if isinstance(function, nn.Module) else function
+        return made(own, _pytree.tree_map(_moved, inputs))
+    except Exception:
+        return None
+
+
+def _moved(value: Any) -> Any:
+    if not isinstance(value, Tensor):
+        return value
+    return value.detach().cpu().requires_grad_(value.requires_grad)
 
 
 def _look_at(resolution: Any, derivatives: Any) -> None:

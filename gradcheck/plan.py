@@ -21,7 +21,12 @@ from gradcheck.user_code import account_of
 from gradcheck.verdict import Waiver
 from gradcheck.written import Derivative, Pass, WithPasses, Written
 
-_ANSWERS: Final = ("handwritten", "autograd")
+_ANSWERS: Final = ("handwritten", "autograd", "function")
+
+
+_SECOND: Final = ("double_backward", "forward_over_reverse")
+_UNUSABLE: Final = {"backward", "linear (backward)", "deterministic (backward)"}
+"""What is said of a hand-written backward whose conditions cannot be looked at."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,33 +71,35 @@ def judge_plan(at: PythonFunction, plan: Plan) -> Iterator[Fields]:
             derivatives, _attached(at, plan.backward, "backward"), _attached(at, plan.jvp, "jvp")
         )
         known: set[str] = set()
-        sound = is_right = True
+        blamed: set[str] = set()
+        sound = True
         for fields in judge_function(at, plan.settings, written, reference, plan.beside):
             sound = sound and not (fields.get("blame") == "function" and "truth" not in fields)
             known.add(fields.get("quantity", "").removeprefix(ONE))
-            is_right = is_right and fields["verdict"] != "fail"
+            blamed.update(fields.get("blame", "").split(","))
             yield fields
     except RaisedError as error:
         yield error.fields()
         return
     if sound and "deterministic" not in known:
-        # What is not linear is not so for one entry either, and what is wrong has no second.
+        # What is not linear is not so for one entry either.
         told = known | ({"one_hot_cotangent"} if "linear" in known else set())
-        told |= set() if is_right else {"double_backward", "forward_over_reverse"}
         names = [name for name in plan.conditions if name not in told]
-        is_usable = not known & {"backward", "linear (backward)", "deterministic (backward)"}
-        yield from _conditions(at, names, written, is_usable=is_usable)
+        yield from judge_conditions(at, _but_second(names, "autograd" in blamed))
+        if written.backward is not None and not known & _UNUSABLE:
+            yield from _of_a_backward(written.backward, _but_second(names, "handwritten" in blamed))
 
 
-def _conditions(
-    at: PythonFunction, names: Sequence[str], written: Written, *, is_usable: bool
-) -> Iterator[Fields]:
-    yield from judge_conditions(at, names)
-    if written.backward is not None and is_usable:
-        told = {"formula": written.backward.text, "line": written.backward.line}
-        names = [name for name in names if name not in OF_A_FUNCTION]
-        for fields in judge_conditions(written.backward.function, names, "handwritten"):
-            yield {**fields, "quantity": f"{fields['quantity']} (backward)", **told}
+def _but_second(names: Sequence[str], is_wrong: bool) -> list[str]:
+    """Without those on second derivatives, where the first are wrong."""
+    return [name for name in names if not (is_wrong and name in _SECOND)]
+
+
+def _of_a_backward(backward: Pass, names: Sequence[str]) -> Iterator[Fields]:
+    told = {"formula": backward.text, "line": backward.line}
+    names = [name for name in names if name not in OF_A_FUNCTION]
+    for fields in judge_conditions(backward.function, names, "handwritten"):
+        yield {**fields, "quantity": f"{fields['quantity']} (backward)", **told}
 
 
 def _attached(at: PythonFunction, written: Derivative | None, name: str) -> Pass | None:
@@ -143,7 +150,9 @@ def waiver_of(known: Mapping[str, Any] | None) -> Waiver | None:
     if not isinstance(reason, str) or not reason:
         raise UsageError("`known` needs a `reason`")
     if not limits or not limits.keys() <= set(_ANSWERS):
-        raise UsageError("`known` says how inaccurate `handwritten` or `autograd` may be")
+        raise UsageError(
+            "`known` says how inaccurate `handwritten`, `autograd` or `function` may be"
+        )
     for name, limit in limits.items():
         if isinstance(limit, bool) or not isinstance(limit, (int, float)) or not limit > 0:
             raise UsageError(f"`known` for `{name}` is a positive number, not {limit!r}")

@@ -108,8 +108,11 @@ def test_torchs_digamma_is_known_to_be_rough():
     ("known", "message"),
     [
         ({"autograd": 1e-9}, "needs a `reason`"),
-        ({"reason": "so it is"}, "how inaccurate `handwritten` or `autograd`"),
-        ({"numeric": 1e-9, "reason": "so it is"}, "how inaccurate `handwritten` or `autograd`"),
+        ({"reason": "so it is"}, "how inaccurate `handwritten`, `autograd` or `function`"),
+        (
+            {"numeric": 1e-9, "reason": "so it is"},
+            "how inaccurate `handwritten`, `autograd` or `function`",
+        ),
         ({"autograd": -1e-9, "reason": "so it is"}, "is a positive number, not -1e-09"),
         ({"autograd": True, "reason": "so it is"}, "is a positive number, not True"),
     ],

@@ -208,8 +208,14 @@ def test_known_inaccuracies_are_waived_up_to_their_size():
     ("known", "message"),
     [
         ({"autograd": 1e-3}, "`known` needs a `reason`"),
-        ({"reason": "x"}, "`known` says how inaccurate `handwritten` or `autograd` may be"),
-        ({"numeric": 1, "reason": "x"}, "`known` says how inaccurate `handwritten` or `autograd`"),
+        (
+            {"reason": "x"},
+            "`known` says how inaccurate `handwritten`, `autograd` or `function` may be",
+        ),
+        (
+            {"numeric": 1, "reason": "x"},
+            "`known` says how inaccurate `handwritten`, `autograd` or `function`",
+        ),
         ({"autograd": 0, "reason": "x"}, "`known` for `autograd` is a positive number, not 0"),
     ],
 )

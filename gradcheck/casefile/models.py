@@ -366,19 +366,27 @@ class Known(_Strict):
     autograd: Annotated[
         Optional[Positive], Field(description="How far off autograd may be.", examples=[2e-10])
     ] = None
+    function: Annotated[
+        Optional[Positive],
+        Field(description="How far off a function in Python may be from its reference."),
+    ] = None
     reason: Annotated[str, Field(min_length=1, description="Why the error is known.")]
 
     @model_validator(mode="after")
     def _is_of_somebody(self) -> Known:
         if not self.limits:
-            message = "write whose error is known: `handwritten` or `autograd`"
+            message = "write whose error is known: `handwritten`, `autograd` or `function`"
             raise PydanticCustomError("refused", message)
         return self
 
     @property
     def limits(self) -> dict[str, float]:
         """The relative errors by whose they are."""
-        written = {"handwritten": self.handwritten, "autograd": self.autograd}
+        written = {
+            "handwritten": self.handwritten,
+            "autograd": self.autograd,
+            "function": self.function,
+        }
         return {name: limit for name, limit in written.items() if limit is not None}
 
 

@@ -521,11 +521,11 @@ MISTAKES = {
     ),
     "known errors of nobody": (
         (FORMULA, "known: {reason: r}"),
-        "6:12: write whose error is known: `handwritten` or `autograd`",
+        "6:12: write whose error is known: `handwritten`, `autograd` or `function`",
     ),
     "known errors of somebody else": (
         (FORMULA, "known: {numeric: 1e-9, reason: r}"),
-        "6:13: unknown key `numeric`: known are autograd, handwritten, reason",
+        "6:13: unknown key `numeric`: known are autograd, function, handwritten, reason",
     ),
     "a known error that is not positive": (
         (FORMULA, "known: {handwritten: 0, reason: r}"),
