@@ -120,7 +120,7 @@ class Batched:
         values = []
         for tensor in tensors:
             try:
-                values.append(self._function(tensor))
+                values.append(self._function(tensor.clone()))  # alone in its memory
             except Exception:
                 values.append(torch.full(self.output, torch.nan, dtype=torch.float64))
         return torch.stack(values) if len(values) > 1 else values[0][None]
