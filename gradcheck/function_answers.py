@@ -112,6 +112,31 @@ class Whole:
         raise NotImplementedError
 
 
+def ball_of(
+    found: Array,
+    truth: Ball,
+    rounded: Callable[[], Ball],
+    *,
+    allowed: float,
+    dtype: torch.dtype,
+) -> Ball:
+    """An answer with its error: what the truth tells of it, where that is sharp, else rounding.
+
+    An answer outside of the truth's ball is told of by what rounding may have done to it; where
+    that is more than is `allowed`, but explains the distance, by the distance itself.
+    """
+    apart = truth.distance_to(found)
+    near = Ball(found, apart + truth.radius, truth.basis)
+    if not (near.radius + truth.radius <= allowed).all():
+        return rounded()
+    if (apart <= truth.radius + rounding.floor(found, dtype)).all():
+        return near
+    limit = rounded()
+    is_sharp = (limit.radius + truth.radius <= allowed).all()
+    is_explained = (apart <= limit.radius + truth.radius).all()
+    return near if is_explained and not is_sharp else limit
+
+
 def _measured(evaluate: Callable[[], Tensor], found: Tensor, dtype: torch.dtype) -> Ball:
     """What was found, with what rounding may have done to it."""
     return rounding.measure(rounding.repeated(evaluate, found), dtype)
@@ -142,13 +167,14 @@ class Reverse(Whole):
         """How far two backward passes with one cotangent differ, and the size of a gradient."""
         return rounding.spread(self._pass, self._graph.vjp(self._cotangents()))
 
-    def is_linear(self) -> bool:
-        """Whether a pass with random cotangents gives their product with the Jacobian.
+    def nonlinearity(self, resolution: float) -> str:
+        """Why a pass with random cotangents is not their product with the Jacobian, if it is not.
 
-        Where a batched pass does not, the Jacobian is found anew, row by row.
+        Where a batched pass does not, the Jacobian is found anew, row by row. What rounding takes
+        from it beyond the resolution, though float64 or float32 have that, is more than rounding.
         """
         if self._is_product():
-            return True
+            return ""
         alone = self._graph.jacobian(together=False)
         if not torch.equal(alone, self.found):
             self.found = alone
@@ -157,12 +183,32 @@ class Reverse(Whole):
                     "a batched backward pass gives another Jacobian than single ones do, which "
                     "were looked at",
                 )
-                return True
-        return self._differ_by_rounding()
+                return ""
+        if not self._differ_by_rounding():
+            return (
+                "the backward is not linear in its cotangent: a pass with random cotangents is "
+                "not their product with the Jacobian"
+            )
+        is_wide = self._function.dtype in (torch.float64, torch.float32)
+        loss = self._loss() if is_wide else 0.0
+        return "" if loss <= resolution else _few_digits(loss)
+
+    def _loss(self) -> float:
+        """How far a pass is off the product, relative to the largest sum of its terms' sizes."""
+        jacobian, u = rounding.to_array(self.found), np.concatenate(self._random)
+        with np.errstate(invalid="ignore", over="ignore"):
+            apart = np.abs(u @ jacobian - rounding.to_array(self._pass))
+            size = np.abs(u) @ np.abs(jacobian)
+        known = np.isfinite(apart) & np.isfinite(size)
+        largest = size.max(initial=0.0, where=known)
+        return float(apart.max(initial=0.0, where=known) / largest) if largest else 0.0
 
     @cached_property
     def _random(self) -> Sequence[Array]:
-        return _signed(tuple(leaf.count for leaf in self._function.outputs))
+        """Of each output, in as many digits as its dtype has."""
+        leaves = self._function.outputs
+        drawn = _signed(tuple(leaf.count for leaf in leaves))
+        return [_held_by(*pair) for pair in zip(leaves, drawn, strict=True)]
 
     def _cotangents(self) -> list[Tensor]:
         """New ones each time: a backward may write into them."""
@@ -204,14 +250,26 @@ class Reverse(Whole):
         return bool((~np.isfinite(apart) | (apart <= RADII * radius)).all())
 
 
+def _few_digits(loss: float) -> str:
+    return (
+        f"the backward rounds its cotangent to fewer digits than its dtype has: a pass with random "
+        f"ones is off their product with the Jacobian by {loss:.2g} of its size"
+    )
+
+
 @functools.lru_cache(maxsize=64)
 def _signed(counts: tuple[int, ...]) -> Sequence[Array]:
-    """So many numbers each, of random sign × 0.5 … 1.5, exact in every dtype."""
+    """So many numbers each, of random sign × 0.5 … 1.5."""
     generator = np.random.RandomState(_SEED)
     return [
-        generator.choice([-1.0, 1.0], count) * generator.randint(32, 97, count) / 64
+        generator.choice([-1.0, 1.0], count) * generator.uniform(0.5, 1.5, count)
         for count in counts
     ]
+
+
+def _held_by(leaf: Leaf, entries: Array) -> Array:
+    """Numbers as an output's dtype holds them."""
+    return rounding.to_array(leaf.entries(leaf.tensor(torch.from_numpy(entries), leaf.dtype)))
 
 
 class Forward(Whole):

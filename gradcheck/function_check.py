@@ -21,6 +21,7 @@ from gradcheck.function_answers import (
     Reverse,
     Whole,
     backward_varies,
+    ball_of,
     blocks,
 )
 from gradcheck.function_problems import ONE, RaisedError, misshapen, wrong
@@ -237,12 +238,8 @@ class _FunctionCheck:
             return _Problem(ONE + "deterministic", backward_varies(spread))
         if spread:
             reverse.notes = (f"two backward passes differ by up to {spread:.2g}",)
-        elif not reverse.is_linear():
-            return _Problem(
-                ONE + "linear",
-                "the backward is not linear in its cotangent: a pass with random cotangents is "
-                "not their product with the Jacobian",
-            )
+        elif problem := reverse.nonlinearity(self.demands.resolution):
+            return _Problem(ONE + "linear", problem)
         return None
 
     def _accepted(self, size: float) -> float:
@@ -370,24 +367,14 @@ class _FunctionCheck:
         return judge(truth, balls, lambda: self._scale(block), resolution, waiver=waiver)
 
     def _ball(self, block: Block, truth: Ball, answer: Answer) -> Ball:
-        """An answer with its error: what the truth tells of it, where that is sharp, else rounding.
-
-        An answer outside of the truth's ball is told of by what rounding may have done to it; where
-        that is more than the resolution leaves, but explains the distance, by the distance itself.
-        """
-        found = answer.of(block)
         scale = truth.largest() or self._scale(block) or 1.0  # as `judge` has it
-        allowed = self.demands.resolution * scale / 2
-        apart = truth.distance_to(found)
-        near = Ball(found, apart + truth.radius, truth.basis)
-        if not (near.radius + truth.radius <= allowed).all():
-            return self._rounded(block, answer)
-        if (apart <= truth.radius + rounding.floor(found, self.function.dtype)).all():
-            return near
-        limit = self._rounded(block, answer)
-        is_sharp = (limit.radius + truth.radius <= allowed).all()
-        is_explained = (apart <= limit.radius + truth.radius).all()
-        return near if is_explained and not is_sharp else limit
+        return ball_of(
+            answer.of(block),
+            truth,
+            lambda: self._rounded(block, answer),
+            allowed=self.demands.resolution * scale / 2,
+            dtype=self.function.dtype,
+        )
 
     def _rounded(self, block: Block, answer: Answer) -> Ball:
         """An answer with what rounding may have done to it, as it is measured.

@@ -6,9 +6,19 @@ import builtins
 import importlib
 import pkgutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from types import ModuleType
+from types import (
+    BuiltinFunctionType,
+    ClassMethodDescriptorType,
+    FunctionType,
+    MethodDescriptorType,
+    MethodType,
+    MethodWrapperType,
+    ModuleType,
+    WrapperDescriptorType,
+)
 from typing import Any, Final, NoReturn
 
 from gradcheck.casefile.fields import is_dotted
@@ -17,6 +27,10 @@ from gradcheck.errors import ForbiddenImportError, ImportFailedError, UsageError
 from gradcheck.language.spelling import suggestion
 
 OPTION: Final = "--allow-import"
+_FUNCTIONS: Final = (
+    *(FunctionType, BuiltinFunctionType, MethodType, MethodWrapperType),
+    *(MethodDescriptorType, WrapperDescriptorType, ClassMethodDescriptorType),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +59,8 @@ class Imports:
         """What a case names: something that can be called.
 
         Raises:
-            ForbiddenImportError: Its module is not allowed.
+            ForbiddenImportError: Its module is not allowed, or it is a function or a class that its
+                module only imports, from one that is not allowed.
             ImportFailedError: There is no such module, or name in it, or importing it failed.
         """
         self._check(what.module)
@@ -58,6 +73,11 @@ class Imports:
         if not callable(found):
             raise ImportFailedError(
                 f"`{what}` is no function: it is of type {type(found).__name__}"
+            )
+        home = _home(found)
+        if home is not None and not self._allows(home):
+            raise ForbiddenImportError(
+                f"`{what}` is of `{home}`, which may not be imported: {_permission(home)}"
             )
         return found
 
@@ -73,17 +93,17 @@ class Imports:
 
     def needed(self, kernel: Kernel) -> tuple[str, ...]:
         """Those of the allowed modules that allow what a case names."""
-        modules = [one.module for one in kernel.imports]
+        modules = [module for one in kernel.imports for module in _modules_of(one)]
         return tuple(
             sorted(own for own in self.allowed if any(_is_in(module, own) for module in modules))
         )
 
     def _check(self, module: str) -> None:
-        if not any(_is_in(module, own) for own in self.allowed):
-            raise ForbiddenImportError(
-                f"`{module}` may not be imported: allow it with {OPTION} {module} "
-                "(in pytest --gradcheck-allow-import, or gradcheck_allow_import in the ini file)"
-            )
+        if not self._allows(module):
+            raise ForbiddenImportError(f"`{module}` may not be imported: {_permission(module)}")
+
+    def _allows(self, module: str) -> bool:
+        return any(_is_in(module, own) for own in self.allowed)
 
     def _module(self, name: str) -> ModuleType:
         if self.folder and self.folder not in sys.path:
@@ -108,6 +128,38 @@ class Imports:
 def _is_in(module: str, other: str) -> bool:
     """Whether a module is the other one, or stands below it."""
     return module == other or module.startswith(f"{other}.")
+
+
+def _permission(module: str) -> str:
+    return (
+        f"allow it with {OPTION} {module} "
+        "(in pytest --gradcheck-allow-import, or gradcheck_allow_import in the ini file)"
+    )
+
+
+def _home(found: Any) -> str | None:
+    """The module that a function, a method or a class is written in; None of other objects.
+
+    A method that is bound, as an autograd.Function's `apply`, is of the class that it is bound to.
+    """
+    if not isinstance(found, (type, *_FUNCTIONS)):
+        return None
+    module = None if isinstance(found, MethodType) else getattr(found, "__module__", None)
+    if isinstance(module, str):
+        return module
+    owner = getattr(found, "__self__", getattr(found, "__objclass__", None))
+    return None if owner is None else _home(owner) or type(owner).__module__
+
+
+def _modules_of(one: Import) -> Iterator[str]:
+    """The module in which something is named, and that in which it is written, where known."""
+    yield one.module
+    found: Any = sys.modules.get(one.module)
+    with suppress(Exception):
+        for name in one.name.split("."):
+            found = getattr(found, name)
+        if home := _home(found):
+            yield home
 
 
 def _attribute(owner: Any, name: str, shown: str) -> Any:

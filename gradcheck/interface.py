@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import functools
+import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any, Final
 
@@ -24,7 +25,7 @@ from gradcheck.report.report import Report
 from gradcheck.results import Result
 from gradcheck.settings import Settings, demands_of
 from gradcheck.torch_state import checking
-from gradcheck.user_code import account_of, name_of, place_of
+from gradcheck.user_code import account_of, name_of, place_of, takes
 from gradcheck.written import Derivative
 
 Derivatives = Mapping[str, Any]
@@ -83,7 +84,7 @@ def check(
         UsageError: Something is asked for that cannot be meant.
         InvalidCaseError: An expression, or a setting of its case, is not valid.
     """
-    _look_at(resolution, derivatives)
+    _look_at(resolution, digits, conditions, derivatives)
     if isinstance(function, (str, Mapping)):
         settings = {
             "resolution": resolution,
@@ -121,7 +122,7 @@ def check(
     made = functools.partial(PythonFunction, masked=masked, seeded=is_fixed(rng))
     with checking():
         plan = replace(plan, beside=_on_the_cpu(wanted, inputs, made))
-        return Report(tuple(_results(wanted, lambda: made(wanted, inputs), plan, name)))
+        return Report(tuple(_results(wanted, inputs, made, plan, name)))
 
 
 def _on_the_cpu(
@@ -144,18 +145,30 @@ def _moved(value: Any) -> Any:
     return value.detach().cpu().requires_grad_(value.requires_grad)
 
 
-def _look_at(resolution: Any, derivatives: Any) -> None:
+def _look_at(resolution: Any, digits: Any, conditions: Any, derivatives: Any) -> None:
     """Raises UsageError where these cannot be meant."""
-    is_number = isinstance(resolution, (int, float)) and not isinstance(resolution, bool)
-    if resolution is not None and not (is_number and 0 < resolution < 1):
+    if resolution is not None and not (_is_number(resolution) and 0 < resolution < 1):
         raise UsageError(f"`resolution` is a number between 0 and 1, not {resolution!r}")
-    if derivatives is None:
-        return
-    if not isinstance(derivatives, Mapping):
+    if digits is not None and not (_is_number(digits) and 0 < digits < math.inf):
+        raise UsageError(f"`digits` is a positive number, not {digits!r}")
+    if not _are_names(conditions):
+        raise UsageError(
+            f'`conditions` are "all", "none", a name or a list of names, not {conditions!r}'
+        )
+    if derivatives is not None and not isinstance(derivatives, Mapping):
         raise UsageError(
             '`derivatives` is a mapping of names, as {"x": ...} or {"dout/dx": ...}, not '
             f"{type(derivatives).__name__}"
         )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _are_names(conditions: Any) -> bool:
+    is_list = isinstance(conditions, (Sequence, Set))
+    return is_list and all(isinstance(one, str) for one in conditions)
 
 
 def _pass(written: Any, name: str) -> Derivative | None:
@@ -174,20 +187,35 @@ def _derivative(name: str, written: Any) -> Derivative:
 
 
 def _results(
-    function: Callable[..., Any], make: Callable[[], PythonFunction], plan: Plan, name: str | None
+    function: Callable[..., Any],
+    inputs: Any,
+    made: Callable[..., PythonFunction],
+    plan: Plan,
+    name: str | None,
 ) -> Iterator[Result]:
     """The results of a Python function; what its code raises is one of them."""
     result = Results(function, name)
     try:
-        at = make()
+        at = made(function, inputs)
     except UsageError:
         raise
     except Exception as error:
+        if isinstance(error, TypeError):
+            _look_at_names(function, inputs)
         yield result({"verdict": "error", "blame": "function", "notes": (account_of(error),)})
         return
     result.at(at, plan.settings)
     for fields in judge_plan(at, plan):
         yield result(fields)
+
+
+def _look_at_names(function: Callable[..., Any], inputs: Any) -> None:
+    """Raises UsageError where keyword arguments have other names than the function's own."""
+    parameters = takes(function)
+    if parameters is None or not isinstance(inputs, Mapping):
+        return
+    if problem := parameters.problem(inputs):
+        raise UsageError(f"`{name_of(function)}` {problem}")
 
 
 class Results:

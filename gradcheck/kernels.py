@@ -13,16 +13,16 @@ from torch import Tensor, nn
 from gradcheck.callables import called, has_jvp
 from gradcheck.casefile.kernel import Derivative as Written
 from gradcheck.casefile.kernel import Import, Kernel
+from gradcheck.casefile.names import spelled
 from gradcheck.conclusion import Fields
 from gradcheck.errors import GradcheckError, UsageError
 from gradcheck.imports import Imports
 from gradcheck.language.expression import Expression
-from gradcheck.language.spelling import suggestion
 from gradcheck.place import CPU, TORCH_DTYPE, Place
 from gradcheck.plan import Plan, judge_plan
 from gradcheck.python_function import PythonFunction
 from gradcheck.reference import Reference
-from gradcheck.references import formula_reference, spelled
+from gradcheck.references import formula_reference, refuse_class
 from gradcheck.settings import Settings
 from gradcheck.torch_meaning import TorchMeaning
 from gradcheck.user_code import account_of, takes
@@ -95,16 +95,11 @@ class _Check:
     ) -> tuple[Any, Sequence[str] | None]:
         """By name where the function's parameters have those, else in the order written."""
         parameters = takes(function)
-        if parameters is None:
-            given = {**values, **self.kernel.arguments}
-            return tuple(given.values()), list(given)
         given = {**values, **self.kernel.arguments}
-        unknown = next((name for name in given if name not in parameters.names), None)
-        if unknown is not None and not parameters.takes_others:
-            near = (
-                suggestion(unknown, parameters.names) or f": it has {', '.join(parameters.names)}"
-            )
-            raise UsageError(f"`{self.kernel.function}` has no parameter `{unknown}`{near}")
+        if parameters is None:
+            return tuple(given.values()), list(given)
+        if problem := parameters.problem(given):
+            raise UsageError(f"`{self.kernel.function}` {problem}")
         if parameters.are_keywords:
             return given, None
         names = [name for name in parameters.names if name in given]
@@ -113,6 +108,7 @@ class _Check:
     def _plan(self, at: PythonFunction) -> Plan:
         case, kernel = self.place.case, self.kernel
         forward = has_jvp(at.function) if kernel.forward_mode is None else kernel.forward_mode
+        reported = {spelled(leaf.name): leaf.name for leaf in at.inputs}
         return Plan(
             Settings(
                 resolution=case.required_resolution(self.place.dtype),
@@ -122,7 +118,7 @@ class _Check:
                 waiver=self.place.waiver,
             ),
             {
-                name: [self._derivative(one, at) for one in written]
+                _reported(name, reported): [self._derivative(one, at) for one in written]
                 for name, written in kernel.derivatives.items()
             },
             self._pass(kernel.backward),
@@ -161,9 +157,26 @@ class _Check:
             return lambda at: formula_reference(case, values, at, case.outputs, case.subgradient)
         if kernel.reference is None:
             return None
-        function = called(self.imports.load(kernel.reference))
-        given, _ = self._arguments(function, values)
+        found = self.imports.load(kernel.reference)
+        refuse_class(found, str(kernel.reference))
+        function = called(found)
+        given = self._arguments_of_reference(function, values)
         return lambda at: Reference(lambda: function, given, at, subgradient=case.subgradient)
+
+    def _arguments_of_reference(
+        self, function: Callable[..., Any], values: Mapping[str, Any]
+    ) -> Any:
+        """By name, or in order where its parameters have other names."""
+        given = {**values, **self.kernel.arguments}
+        parameters = takes(function)
+        if parameters is None:
+            return tuple(given.values())
+        problem = parameters.problem(given)
+        if problem and not _fit_in_order(list(given), parameters.names):
+            raise UsageError(f"`{self.kernel.reference}` {problem}")
+        if problem or not parameters.are_keywords:
+            return tuple(given.values())
+        return given
 
     def _beside(self) -> PythonFunction | None:
         """The function on the CPU, where it is checked on another device and runs there too."""
@@ -173,6 +186,20 @@ class _Check:
             return self._at(CPU)
         except Exception:
             return None
+
+
+def _reported(name: str, inputs: Mapping[str, str]) -> str:
+    """A derivative, `x` or `dout/dx`, as reports name it; `inputs` has their names for inputs."""
+    before, by, input = name.rpartition("/d")
+    return before + by + inputs.get(input, input)
+
+
+def _fit_in_order(names: Sequence[str], parameters: Sequence[str]) -> bool:
+    """Whether parameters are as many as these names, and none of the names is of another one."""
+    return len(names) == len(parameters) and all(
+        name == parameter or name not in parameters
+        for name, parameter in zip(names, parameters, strict=True)
+    )
 
 
 def _installed(module: nn.Module, values: Mapping[str, Any]) -> dict[str, Any]:

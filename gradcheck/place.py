@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gradcheck.casefile.case import COMPLEX, Case, DType, Point
-from gradcheck.casefile.inputs import Sampled, Value
+from gradcheck.casefile.inputs import Given, Sampled, Value
 from gradcheck.claims import Claim
 from gradcheck.demands import Demands
 from gradcheck.errors import EvaluationError
@@ -52,8 +52,7 @@ class Place:
         """
         where = torch.device(device)
         given = {
-            name: _tensor(_drawn(value, f"{case.name}.{name}", point, dtype), dtype, where)
-            for name, value in point.values.items()
+            name: _tensor(_given(case, point, name, dtype), dtype, where) for name in point.values
         }
         meaning = TorchMeaning(TORCH_DTYPE[dtype], where)
         environment = case.function.run({**case.sizes, **given}, meaning)
@@ -178,6 +177,17 @@ def _seeded(case: Case, point: Point, seed: Seed, like: Any) -> Any:
     drawn, name = Sampled(shape, "normal"), f"{case.name}.{seed.name}"
     is_complex = like is not None and like.is_complex()
     return _drawn(drawn, name, point, "complex128" if is_complex else "float64")
+
+
+def _given(case: Case, point: Point, name: str, dtype: DType) -> Any:
+    """The numbers of an input or a constant.
+
+    A constant of a function in Python is of whole numbers where it is written so: an index, say.
+    """
+    value = point.values[name]
+    may_be_whole = case.kernel is not None and name not in case.inputs
+    whole = value.whole() if may_be_whole and isinstance(value, Given) else None
+    return _drawn(value, f"{case.name}.{name}", point, dtype) if whole is None else whole
 
 
 def _drawn(value: Value, seed: str, point: Point, dtype: DType) -> Any:

@@ -57,7 +57,7 @@ class PythonFunction:
         module = FunctionalModule(function) if isinstance(function, nn.Module) else None
         function = module or function
         self._module = module
-        self.masked = masked
+        self.masked, self.is_seeded = masked, seeded
         self.function = Seeded(function) if seeded else function
         self._asks_for_gradients = False
         self._arguments = Call(function, inputs, module.tensors if module else {}, names)

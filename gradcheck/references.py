@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gradcheck.callables import called
 from gradcheck.casefile.case import Case
 from gradcheck.casefile.document import Document
 from gradcheck.casefile.load import read
-from gradcheck.casefile.names import name_problem
+from gradcheck.casefile.names import name_problem, spelled
+from gradcheck.casefile.problems import Problem, Source
 from gradcheck.errors import InvalidCaseError, UsageError
 from gradcheck.language.vocabulary import WORDS
 from gradcheck.leaves import NAMES
@@ -22,6 +24,10 @@ from gradcheck.place import Place
 from gradcheck.python_function import PythonFunction
 from gradcheck.reference import FormulaFunction, Reference
 from gradcheck.torch_meaning import TorchMeaning
+
+_LINE: Final = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*": )?"((?:[^"\\]|\\.)*)",?')
+"""A line of JSON that is a text, with a key or without."""
+_CHARACTER: Final = re.compile(r"\\u[0-9a-f]{4}|\\?.")
 
 
 def reference_of(
@@ -36,18 +42,33 @@ def reference_of(
         return lambda at: _of_formula(written, at, subgradient)
     if not callable(written):
         raise UsageError(f"a reference is a formula or a function, not {written!r}")
+    refuse_class(written, getattr(written, "__name__", ""))
     return lambda at: Reference(lambda: called(written), inputs, at, subgradient=subgradient)
 
 
+def refuse_class(reference: Any, name: str) -> None:
+    """Raises UsageError where it is the class of a module, which makes one when it is called."""
+    if isinstance(reference, type) and issubclass(reference, nn.Module):
+        raise UsageError(
+            f"a reference is a function, and `{name}` is the class of a module: write a function "
+            "that calls one"
+        )
+
+
 def _of_formula(written: Any, at: PythonFunction, subgradient: bool) -> Reference:
-    """Raises InvalidCaseError where the formula is not valid."""
+    """Raises InvalidCaseError where the formula is not valid, UsageError where none can be."""
     values = {spelled(name): value for name, value in at.named.items()}
     numbers = [name for name, value in values.items() if isinstance(value, (Tensor, int, float))]
     names = [name for name in numbers if name_problem(name, {}) is None]
+    hidden = next((name for name in numbers if name in WORDS), None)
+    if not names and hidden is None:
+        raise UsageError(
+            "the function's parameters have no names that a formula can use "
+            f"({', '.join(numbers)}): write the reference as a function of the same arguments"
+        )
     try:
         case = _case(written, names)
     except InvalidCaseError:
-        hidden = next((name for name in numbers if name in WORDS), None)
         if hidden is None:
             raise
         raise UsageError(
@@ -106,9 +127,23 @@ def _case(written: Any, names: list[str]) -> Case:
     )
     file = read(Document.parse(text, "reference"))
     if file.problems:
-        problems = [replace(problem, file="") for problem in file.problems]
+        problems = [_told(problem) for problem in file.problems]
         raise InvalidCaseError(problems, "\n".join(one.with_caret() for one in problems))
     return file.cases[0]
+
+
+def _told(problem: Problem) -> Problem:
+    """A problem in a formula with the formula's own line, without the JSON around it."""
+    match, start = _LINE.fullmatch(problem.source), problem.column - 1
+    if match is None or start < match.start(1):
+        return replace(problem, file="", source="")
+    end = min(start + problem.length, match.end(1))
+    before, meant = (
+        len(_CHARACTER.findall(problem.source, *span))
+        for span in ((match.start(1), start), (start, end))
+    )
+    source = Source(json.loads(f'"{match[1]}"'), "")
+    return source.problem(problem.message, before, before + max(1, meant))
 
 
 def _constant(value: Any) -> Any:
@@ -117,9 +152,3 @@ def _constant(value: Any) -> Any:
 
 def _without(values: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in names}
-
-
-def spelled(name: str) -> str:
-    """How formulas write the name of a module's parameter: `_0_weight` for `0.weight`."""
-    plain = name.replace(".", "_")
-    return f"_{plain}" if plain[:1].isdigit() else plain

@@ -7,12 +7,14 @@ import inspect
 import os
 import sysconfig
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import torch
 from torch import nn
+
+from gradcheck.language.spelling import suggestion
 
 _OURS: Final = str(Path(__file__).parent) + os.sep
 _TORCHS: Final = str(Path(torch.__file__).parent) + os.sep
@@ -59,6 +61,14 @@ class Parameters(NamedTuple):
     names: tuple[str, ...]
     takes_others: bool
     are_keywords: bool
+
+    def problem(self, names: Iterable[str]) -> str:
+        """Which of these names is no parameter; empty where all are."""
+        unknown = next((name for name in names if name not in self.names), None)
+        if unknown is None or self.takes_others:
+            return ""
+        near = suggestion(unknown, self.names) or f": it has {', '.join(self.names)}"
+        return f"has no parameter `{unknown}`{near}"
 
 
 def takes(function: Callable[..., Any]) -> Parameters | None:

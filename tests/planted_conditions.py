@@ -480,10 +480,13 @@ PLANTED = {
         custom(torch.sin, lambda s, g: g * s[0].as_strided(X.shape, s[0].stride(), 0).cos()),
         SINE,
         X,
-        "where inputs are slices of larger tensors, the gradient",
+        "where each input is a slice of a larger tensor, the gradient",
     ),
     "noncontiguous_inputs": Planted(
-        custom(torch.sin, of_raw_inputs), SINE, X, "where inputs are not contiguous, the gradient"
+        custom(torch.sin, of_raw_inputs),
+        SINE,
+        X,
+        "where each input is not contiguous, the gradient",
     ),
     "expanded_inputs": Planted(custom(torch.sin, of_the_first_row), SINE, X, "are expanded"),
     "broadcast_inputs": Planted(

@@ -22,6 +22,7 @@ from wrong_functions import custom, sine
 
 import gradcheck
 from gradcheck.conditions.names import CONDITIONS, DEFAULT, OF_A_FUNCTION, OPT_IN, chosen
+from gradcheck.conditions.subject import MANY
 from gradcheck.conditions.table import TABLE
 from gradcheck.errors import UsageError
 
@@ -269,7 +270,7 @@ def test_a_right_handwritten_backward_survives_every_default_condition():
 class Counted:
     """An elementwise autograd.Function of one or two inputs that counts its passes."""
 
-    def __init__(self, count):
+    def __init__(self, count, repeat=1):
         self.forwards = self.backwards = 0
         counted = self
 
@@ -287,7 +288,7 @@ class Counted:
                 return cosine(saved, g) if count == 1 else factors(saved, g)
 
         self.apply = Counting.apply
-        self.inputs = (X, Y)[:count]
+        self.inputs = tuple(x.repeat(repeat, 1) for x in (X, Y)[:count])
 
     def passes(self, conditions):
         self.forwards = self.backwards = 0
@@ -305,6 +306,14 @@ def cost(count, name):
 FORWARDS, BACKWARDS = 2, 4
 """What most conditions make at most, one backward pass of which all of them share."""
 DEARER = {
+    # Of a number, a row and a column, against their copies.
+    "expanded_cotangent": {1: (0, 6), 2: (0, 6)},
+    # A sum, and a cotangent that is larger, and smaller.
+    "linear": {1: (0, 5), 2: (0, 5)},
+    # All inputs, then each alone; slices in two ways.
+    "transposed_inputs": {1: (1, 2), 2: (3, 4)},
+    "noncontiguous_inputs": {1: (1, 2), 2: (3, 4)},
+    "sliced_inputs": {1: (2, 3), 2: (4, 5)},
     # Each input, then the output, is changed after a forward pass of its own.
     "saved_tensors": {1: (2, 3), 2: (3, 4)},
     # Each of two dimensions of each input, and the same of its copies.
@@ -321,6 +330,17 @@ def test_a_condition_costs_few_passes(name, count):
     forwards, backwards = cost(count, name)
     most = DEARER[name][count] if name in DEARER else (FORWARDS, BACKWARDS)
     assert (forwards, backwards) <= most
+    assert backwards <= most[1]
+
+
+@pytest.mark.parametrize("name", DEFAULT)
+def test_of_a_large_function_a_condition_costs_two_passes(name):
+    """saved_tensors: each of two inputs, and the output, after a forward of its own."""
+    counted = Counted(2, repeat=MANY // X.numel() + 1)
+    base = counted.passes("none")
+    forwards, backwards = (a - b for a, b in zip(counted.passes([name]), base, strict=True))
+    most = (3, 4) if name == "saved_tensors" else (2, 4)
+    assert forwards <= most[0]
     assert backwards <= most[1]
 
 

@@ -211,6 +211,15 @@ def _as_imported(text: str) -> str:
     return next(candidate for candidate in candidates if is_imported(candidate))
 
 
+def names_python(value: object) -> bool:
+    """Whether it is a mapping with the key `python`, or one that is spelled nearly so."""
+    return isinstance(value, dict) and any(
+        key == "python"
+        or (isinstance(one, str) and is_imported(one) and bool(suggestion(key, ["python"])))
+        for key, one in value.items()
+    )
+
+
 def stands_alone(value: Any, known: tuple[str, ...]) -> Any:
     """Refuses a mapping with the key `python` that has steps or lines beside it."""
     others = [key for key in value if key not in known] if isinstance(value, dict) else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +28,15 @@ class Given:
         import numpy as np
 
         return np.array(_floats(self.numbers), dtype=np.float64)
+
+    def whole(self) -> NDArray[np.int64] | None:
+        """The numbers as int64; None where one is written otherwise, or there is none."""
+        import numpy as np
+
+        numbers = list(_flat(self.numbers))
+        if not numbers or not all(isinstance(n, int) and abs(n) < 2**63 for n in numbers):
+            return None
+        return np.array(self.numbers, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,14 @@ class Sampled:
 
 
 Value = Given | Sampled
+
+
+def _flat(numbers: Numbers) -> Iterator[int | Decimal]:
+    if not isinstance(numbers, list):
+        yield numbers
+        return
+    for number in numbers:
+        yield from _flat(number)
 
 
 def _floats(numbers: Numbers) -> Any:

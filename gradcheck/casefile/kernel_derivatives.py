@@ -11,13 +11,13 @@ from gradcheck.casefile.derivatives import Derivatives, placed
 from gradcheck.casefile.document import Path
 from gradcheck.casefile.kernel import Derivative, Import
 from gradcheck.casefile.kernel_rules import needing
-from gradcheck.casefile.names import Reader, near
+from gradcheck.casefile.names import Reader, near, spelled
 from gradcheck.language.expression import Expression
 from gradcheck.language.leibniz import find_links, parse_link, parse_second
 from gradcheck.language.vocabulary import WORDS
 
-_DERIVATIVE: Final = re.compile(r"dout(?:\[[^\[\]]*\])*/d(\w+)", re.ASCII)
-"""`dout/dx`, or `dout[0]/dx` where there are several outputs."""
+_DERIVATIVE: Final = re.compile(r"dout(?:\[[^\[\]]*\])*/d([\w.]+)", re.ASCII)
+"""`dout/dx`, or `dout[0]/dx` where there are several outputs; `dout/da.b` by a parameter."""
 
 
 def imported(written: models.Imported, line: int) -> Import:
@@ -93,8 +93,17 @@ class KernelDerivatives:
         return expression
 
     def _name(self, key: str, path: Path) -> str | None:
-        """What a key means: the name of an input, or `dout/dx`; a problem where it is neither."""
+        """What a key means: the name of an input, or `dout/dx`; a problem where it is neither.
+
+        A module's parameter may be called as in formulas, which is how it is named here, or as the
+        module does.
+        """
+        if spelled(key) in self.inputs:
+            key = spelled(key)
         match = _DERIVATIVE.fullmatch(key)
+        if match is not None and spelled(match[1]) in self.inputs:
+            key = key.removesuffix(match[1]) + spelled(match[1])
+            match = _DERIVATIVE.fullmatch(key)
         if key in self.inputs and len(self.outputs) == 1 and not self._problem(key):
             return key
         if match is not None and match[1] in self.inputs and not self._problem(match[1]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from gradcheck.casefile import models
 from gradcheck.casefile.derivatives import Derivatives, placed
@@ -17,6 +17,8 @@ from gradcheck.casefile.names import Reader
 from gradcheck.casefile.points import Written
 from gradcheck.conditions.names import chosen
 from gradcheck.errors import UsageError
+
+OF_A_MODULE: Final = " (a module's parameters that a formula uses are listed under `inputs` too)"
 
 
 class KernelReader:
@@ -34,6 +36,8 @@ class KernelReader:
         self.key = "reference" if self.is_python else "function"
         written = model.reference if self.is_python else model.function
         self.written: Any = None if isinstance(written, models.Imported) else written
+        if self.is_python and self.has_formula:
+            read.hint = OF_A_MODULE
 
     @property
     def has_formula(self) -> bool:

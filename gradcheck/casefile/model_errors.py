@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from gradcheck.casefile.document import Document, Path
-from gradcheck.casefile.models import PYTHON
+from gradcheck.casefile.models import PYTHON, Case
 from gradcheck.casefile.problems import Problem
 from gradcheck.language.spelling import suggestion
 
@@ -88,13 +88,19 @@ class _Errors:
         loc = error["loc"]
         path = self._path((*loc, *error.get("ctx", {}).get("path", ())))
         if _is_unknown(error):
-            known = self._known_keys(loc[:-1])
-            close = suggestion(str(loc[-1]), known) or f": known are {', '.join(sorted(known))}"
-            return self.document.problem(path, f"unknown key `{loc[-1]}`{close}", key=True)
+            return self.document.problem(path, self._unknown_key(loc), key=True)
         if error["type"] == "missing":
             return self.document.problem(path, f"`{loc[-1]}` is missing", key=True)
         is_key = error.get("ctx", {}).get("is_key", False)
         return self.document.problem(path, self._message(error, path), key=is_key)
+
+    def _unknown_key(self, loc: Location) -> str:
+        key = str(loc[-1])
+        if self.model is Case and loc in (("arguments",), ("init",)):
+            return f"`{key}` belongs inside of `function: {{python: …, {key}: …}}`"
+        known = self._known_keys(loc[:-1])
+        close = suggestion(key, known) or f": known are {', '.join(sorted(known))}"
+        return f"unknown key `{key}`{close}"
 
     def _message(self, error: Any, path: Path) -> str:
         kind, context = error["type"], error.get("ctx", {})

@@ -29,6 +29,7 @@ from gradcheck.casefile.fields import (
     Samples,
     Sizes,
     Tag,
+    names_python,
     stands_alone,
 )
 from gradcheck.passes import Disabled
@@ -183,7 +184,7 @@ PYTHON = _Tag("(python)")
 
 def _form_with_python(value: object) -> str | None:
     """The form, where a mapping may name something in Python."""
-    return PYTHON.tag if isinstance(value, dict) and "python" in value else _form(value)
+    return PYTHON.tag if names_python(value) else _form(value)
 
 
 def _or_python(expected: str) -> Discriminator:
@@ -235,8 +236,7 @@ PassLine = Annotated[
 
 
 def _form_of_pass(value: object) -> str:
-    is_python = isinstance(value, dict) and "python" in value
-    return PYTHON.tag if is_python else _Mapping.tag
+    return PYTHON.tag if names_python(value) else _Mapping.tag
 
 
 Pass = Annotated[

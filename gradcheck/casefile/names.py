@@ -42,6 +42,12 @@ def name_problem(name: str, taken: Mapping[str, str], *, may_be_word: bool = Fal
     return None
 
 
+def spelled(name: str) -> str:
+    """How formulas write the name of a module's parameter: `_0_weight` for `0.weight`."""
+    plain = name.replace(".", "_")
+    return f"_{plain}" if plain[:1].isdigit() else plain
+
+
 class Reader:
     """Reads the formulas of one document; every problem is kept, and the formula left out.
 
@@ -59,6 +65,8 @@ class Reader:
         self.definitions = definitions
         self.unusable = {} if unusable is None else unusable
         self.problems: list[Problem] = []
+        self.hint = ""
+        """What is said of an unknown name beside those that are known."""
         self.failed = False
         """Whether anything could not be read, be it for a problem that is reported elsewhere."""
 
@@ -160,8 +168,8 @@ class Reader:
             definition = self.definitions[name]
             usage = f"{name}({', '.join(definition.parameters)})"
             return f"`{name}` is a definition: write {usage}"
-        close = near(name, [*scope, *links]) or listed([*scope, *links.values()])
-        return f"`{name}` is not known{close}"
+        close = near(name, [*scope, *links])
+        return f"`{name}` is not known{close or listed([*scope, *links.values()]) + self.hint}"
 
 
 def near(name: str, known: Collection[str]) -> str:

@@ -94,7 +94,7 @@ def _double(gradient: Tensor) -> Tensor:
 
 
 def linear(subject: Subject) -> Iterator[str]:
-    """g(3u − 5v) = 3g(u) − 5g(v), and g(2ᵏu) = 2ᵏg(u)."""
+    """g(3u − 5v) = 3g(u) − 5g(v), and g(2ᵏu) = 2ᵏg(u), also for a negative k."""
     graph, u, v = subject.graph, subject.cotangents, subject.drawn(2)
     mixed = [torch.add(FIRST * a, b, alpha=SECOND) for a, b in zip(u, v, strict=True)]
 
@@ -114,14 +114,21 @@ def linear(subject: Subject) -> Iterator[str]:
     if told:
         yield f"it is not linear in its cotangent: for 3u − 5v {told[0]}"
         return
-    times = LARGE_OF_HALF if subject.at.dtype in _HALVES else LARGE
+    large = LARGE_OF_HALF if subject.at.dtype in _HALVES else LARGE
+    for times in (large,) if subject.is_large else (large, 1 / large):
+        yield from _scaled(subject, times)
+
+
+def _scaled(subject: Subject, times: float) -> Iterator[str]:
+    """What is wrong where the cotangent is as many times as large."""
+    u = subject.cotangents
 
     def scaled(graph: Graph) -> Gradients:
         found = graph.gradients([times * a for a in u])
         return [None if one is None else _double(one) / times for one in found]
 
     for problem in subject.differences(
-        _comparable(subject, scaled(graph), subject.gradients),
+        _comparable(subject, scaled(subject.graph), subject.gradients),
         subject.gradients,
         lambda: subject.gradients_anew(u),
         found_again=lambda: scaled(subject.anew()),
@@ -155,9 +162,11 @@ def expanded_cotangent(subject: Subject) -> Iterator[str]:
             lambda u: u.flatten()[:1].expand(u.numel()).view_as(u),
         ),
         ("one row, expanded (stride 0)", lambda u: u[:1].expand_as(u)),
+        ("one column, expanded (stride 0)", lambda u: u[..., :1].expand_as(u)),
     ]
-    is_deep = any(output.ndim > 1 and output.shape[0] > 1 for output in subject.outputs)
-    for what, expand in shapes[is_deep and subject.is_large : 1 + is_deep]:
+    is_deep = any(_is_matrix(output) for output in subject.outputs)
+    first, last = (is_deep, is_deep + 1) if subject.is_large else (0, 3 if is_deep else 1)
+    for what, expand in shapes[first:last]:
         given = [expand(u) if u.ndim and u.numel() else u for u in subject.cotangents]
         copies = [u.contiguous() for u in given]
         yield from _lying(subject, f"where the cotangent is {what}", given, copies)
@@ -171,8 +180,11 @@ def transposed_cotangent(subject: Subject) -> Iterator[str]:
 
 
 def sliced_cotangent(subject: Subject) -> Iterator[str]:
-    given = [sliced(u) for u in subject.cotangents]
-    yield from _lying(subject, "where the cotangent is a slice of a larger tensor", given)
+    for which, cut in (("", sliced), (", contiguous itself", cut_off)):
+        given = [cut(u) for u in subject.cotangents]
+        yield from _lying(
+            subject, f"where the cotangent is a slice of a larger tensor{which}", given
+        )
 
 
 def noncontiguous_cotangent(subject: Subject) -> Iterator[str]:
@@ -181,20 +193,33 @@ def noncontiguous_cotangent(subject: Subject) -> Iterator[str]:
 
 
 def _is_matrix(tensor: Tensor) -> bool:
-    return tensor.ndim > 1 and min(tensor.shape[-2:]) > 1
+    return has_order(tensor.shape)
+
+
+def has_order(shape: torch.Size) -> bool:
+    """Whether entries may lie in memory in another order of dimensions."""
+    return sum(size > 1 for size in shape) > 1
 
 
 def transposed(tensor: Tensor) -> Tensor:
-    """The same numbers, its last two dimensions the other way round in memory."""
-    return tensor.mT.contiguous().mT
+    """The same numbers, its dimensions the other way round in memory."""
+    backwards = tuple(reversed(range(tensor.ndim)))
+    return tensor.permute(backwards).contiguous().permute(backwards)
 
 
 def sliced(tensor: Tensor) -> Tensor:
-    """The same numbers, with others before and behind in memory."""
+    """The same numbers, with others before and behind each row in memory."""
     if not tensor.ndim:
         return torch.stack([tensor, tensor.detach()])[0]
     padded = torch.nn.functional.pad(tensor, (2, 1), value=7.0)
     return padded.narrow(-1, 2, tensor.shape[-1])
+
+
+def cut_off(tensor: Tensor) -> Tensor:
+    """The same numbers, contiguous, but not where their memory begins."""
+    flat = tensor.reshape(-1)
+    other = torch.full((3,), 7.0, dtype=tensor.dtype, device=tensor.device)
+    return torch.cat([other, flat, other]).narrow(0, 3, len(flat)).view(tensor.shape)
 
 
 def with_gaps(tensor: Tensor) -> Tensor:

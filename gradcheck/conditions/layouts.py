@@ -9,7 +9,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from gradcheck.conditions.cotangents import sliced, transposed, with_gaps
+from gradcheck.conditions.cotangents import cut_off, has_order, sliced, transposed, with_gaps
 from gradcheck.conditions.given import differences_of_rows, movable, tracked, with_captured
 from gradcheck.conditions.memory import writes_into_inputs
 from gradcheck.conditions.subject import NotApplicableError, Subject, rounded
@@ -17,40 +17,55 @@ from gradcheck.oracles.autograd import Graph
 from gradcheck.user_code import account_of
 
 Layout = Callable[[Tensor], Tensor]
+_MOST_ALONE: Final = 8
+_RANDOM: Final = "what is random in it may follow the order in memory"
 _WRITES: Final = "more than one element of the written-to tensor"
 """What torch says to a function that writes into what is expanded."""
 
 
 def transposed_inputs(subject: Subject) -> Iterator[str]:
-    places = [i for i in movable(subject) if _is_matrix(subject.at.inputs[i].shape)]
+    places = [i for i in movable(subject) if has_order(subject.at.inputs[i].shape)]
     yield from _laid_out(subject, "transposed in memory", transposed, places)
 
 
 def sliced_inputs(subject: Subject) -> Iterator[str]:
-    yield from _laid_out(subject, "slices of larger tensors", sliced, movable(subject))
+    yield from _laid_out(subject, "a slice of a larger tensor", sliced, movable(subject))
+    where = "where each input is a slice of a larger tensor, contiguous itself"
+    yield from _lying(subject, where, cut_off, movable(subject))
 
 
 def noncontiguous_inputs(subject: Subject) -> Iterator[str]:
     yield from _laid_out(subject, "not contiguous", with_gaps, movable(subject))
 
 
-def _is_matrix(shape: torch.Size) -> bool:
-    return len(shape) > 1 and min(shape[-2:]) > 1
-
-
 def _laid_out(subject: Subject, how: str, layout: Layout, places: Sequence[int]) -> Iterator[str]:
-    """What is wrong where the inputs at these places lie in memory in this way."""
+    """What is wrong where the inputs at these places lie in memory in this way, and each alone."""
     if not places:
         raise NotApplicableError("no input that can lie so")
+    yield from _lying(subject, f"where each input is {how}", layout, places)
+    if len(subject.at.inputs) > 1:
+        for place in places[: _count_alone(subject, layout)]:
+            where = f"where {subject.at.inputs[place].name} alone is {how}"
+            yield from _lying(subject, where, layout, [place])
+
+
+def _count_alone(subject: Subject, layout: Layout) -> int:
+    if not subject.is_large:
+        return _MOST_ALONE
+    return 0 if layout is sliced else 1  # slices are looked at in two ways
+
+
+def _lying(subject: Subject, where: str, layout: Layout, places: Sequence[int]) -> Iterator[str]:
     gradients = [subject.gradients[i] for i in places]
     if any(one is not None and one.is_sparse for one in gradients):
         raise NotApplicableError("its gradient is sparse")
-    where = f"where inputs are {how}"
     try:
         graph = _recorded(subject, lambda i, leaf: layout(leaf) if i in places else leaf.clone())
     except Exception as error:
         raise NotApplicableError(f"the forward refuses such inputs: {account_of(error)}") from None
     for problem in subject.value_differences(graph.outputs, subject.graph.outputs):
+        if subject.at.is_seeded:
+            raise NotApplicableError(_RANDOM)
         yield f"the forward gives something else {where}: {problem}"
         return
     try:
@@ -111,6 +126,8 @@ def _against_copies(subject: Subject, where: str, graph: Callable[[bool], Graph]
     for problem in subject.value_differences(found.outputs, copies.outputs, lambda: graph(True)):
         if writes_into_inputs(subject):
             raise NotApplicableError("it writes into its inputs")
+        if subject.at.is_seeded:
+            raise NotApplicableError(_RANDOM)
         yield f"the forward gives something else {where}: {problem}"
         return
     try:

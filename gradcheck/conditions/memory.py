@@ -128,17 +128,30 @@ def _after(subject: Subject, place: int | None, what: str) -> Iterator[str]:
 
 
 def separate_calls(subject: Subject) -> Iterator[str]:
-    """A forward of other inputs comes before the backward pass."""
+    """A forward of other inputs comes before the backward pass, and another backward pass.
+
+    Neither may write where the results of the first ones are.
+    """
     at = subject.at
     graph = at.tracked()
+    outputs = [output.detach().clone() for output in graph.outputs]
     wanted = graph.gradients(subject.cotangents)
+    kept = [None if one is None else one.clone() for one in wanted]
     try:
         at.tensors_of(_but_captured(subject, [_OTHER * x for x in at.fresh()]))
     except Exception:
         return  # it is not defined there
+    for i in _changed(graph.outputs, outputs):
+        yield f"the forward of other inputs writes into {at.outputs[i].name} of the first"
+        return
+    graph.gradients(subject.drawn(2))
+    for leaf, one, before in zip(at.inputs, wanted, kept, strict=True):
+        if one is not None and before is not None and not _is_same(one, before):
+            yield f"another backward pass writes into the gradient by {leaf.name} of the first"
+            return
     found = graph.gradients(subject.cotangents)
     again = lambda: subject.gradients_anew(subject.cotangents)  # noqa: E731
-    for problem in subject.differences(found, wanted, again):
+    for problem in subject.differences(found, kept, again):
         yield (
             f"after a forward of other inputs in between, {problem}: what belongs to one call is "
             "kept where the next one writes"

@@ -28,7 +28,7 @@ DEFAULT: Final[dict[str, str]] = {
     "inputs_unchanged": "neither forward nor backward writes into an input",
     "cotangent_unchanged": "the backward does not write into its cotangent",
     "saved_tensors": "what is changed between forward and backward raises, or changes nothing",
-    "separate_calls": "a forward of other inputs before the backward makes no difference",
+    "separate_calls": "what one call gives and keeps is not touched by other calls and passes",
     "deterministic": "forward and backward give the same twice, or the same but for rounding",
     "direct_backward": "called by itself, the backward gives each gradient in its input's shape",
     "double_backward": "the derivative of the gradient is right, reverse over reverse",

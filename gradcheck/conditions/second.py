@@ -41,6 +41,7 @@ NEAR: Final[dict[torch.dtype, float]] = {torch.float64: 1e-6, torch.float32: 1e-
 
 def double_backward(subject: Subject) -> Iterator[str]:
     yield from _held(subject, _reverse, "reverse over reverse")
+    yield from _same_with_graph(subject, _line(subject))
 
 
 def forward_over_reverse(subject: Subject) -> Iterator[str]:
@@ -183,6 +184,22 @@ def _held(subject: Subject, second: Second, how: str) -> Iterator[str]:
             yield _UNTRACKED
     elif radius > near:
         raise NotApplicableError("its numeric derivative is known too roughly")
+
+
+def _same_with_graph(subject: Subject, line: _Line) -> Iterator[str]:
+    """What is wrong where the gradient is another one when it is to be differentiated itself."""
+    if subject.at is not line.at:
+        return
+    plain, graphed = float(line.sum(subject.gradients)), line.at_the_point
+    pairs = zip(subject.gradients, line.seen, strict=True)
+    size = sum(_size(_dense(g), v) for g, v in pairs if g is not None)
+    if abs(plain - graphed) > NEAR[line.at.dtype] * size:
+        values = f"v·g is {graphed:.6g} with it, {plain:.6g} without"
+        yield f"with create_graph the gradient is another one: {values}"
+
+
+def _dense(gradient: Tensor) -> Tensor:
+    return gradient if gradient.layout is torch.strided else gradient.to_dense()
 
 
 def _rounding(line: _Line, second: Second) -> float:

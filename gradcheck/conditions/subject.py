@@ -41,8 +41,8 @@ class NotApplicableError(GradcheckError):
 class Subject:
     """A function at a point, with cotangents of all outputs that a derivative reaches.
 
-    `cotangents` are random, of a random sign and a size from ½ to 1½ that every dtype has, dense
-    and contiguous; `gradients` are what one backward pass gives for them. That of a dense input
+    `cotangents` are random, of a random sign and a size from ½ to 1½, dense and contiguous;
+    `gradients` are what one backward pass gives for them. That of a dense input
     `may_be_sparse`, as that of an embedding.
     """
 
@@ -92,7 +92,8 @@ class Subject:
 
     @cached_property
     def gradients(self) -> Gradients:
-        return self.graph.gradients(self.cotangents)
+        found = self.graph.gradients(self.cotangents)
+        return [None if one is None else one.clone() for one in found]  # which may be used again
 
     def differences(
         self,
@@ -208,7 +209,7 @@ def rounded(tensor: Tensor) -> Tensor:
 
 
 def random_tensors(leaves: Sequence[Leaf], device: torch.device, number: int) -> list[Tensor]:
-    """A tensor for each leaf, of entries of random sign from ½ to 1½ which every dtype has.
+    """A tensor for each leaf, of entries of random sign from ½ to 1½.
 
     Those of other numbers are other parts of one stream: drawing it is what takes time.
     """
@@ -221,8 +222,7 @@ def random_tensors(leaves: Sequence[Leaf], device: torch.device, number: int) ->
 
 @lru_cache(maxsize=4)
 def _stream(count: int) -> Tensor:
-    drawn = random_entries(count, _SEED, torch.device("cpu"))
-    return drawn.mul_(64).round_().div_(64)
+    return random_entries(count, _SEED, torch.device("cpu"))
 
 
 def _entries(leaf: Leaf, gradient: Tensor | None) -> Tensor:

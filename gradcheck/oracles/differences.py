@@ -7,6 +7,7 @@ A step of 0 marks a level that an input does not use; it and values that are not
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
@@ -72,6 +73,13 @@ def moved(forward: Array, backward: Array, centre: Array) -> Flags:
     return changes
 
 
+Scan = Callable[[NDArray[np.intp], Array, Array], Array]
+"""The largest second difference of f on an even grid over ±width, of each entry.
+
+It takes the entries, and of each the width and the spacing; ∞ where it does not know.
+"""
+
+
 class Samples(NamedTuple):
     """The steps and the values f(x + h), f(x − h), (levels, entries), and f(x), (entries,).
 
@@ -79,7 +87,8 @@ class Samples(NamedTuple):
     entries are of these outputs, `output`, by one input or another. `rounding` is how far
     rounding inside f moves f(x): differences miss it where every step lands on the same stair.
     `epsilon` is that of the dtype in which f computes. Of a sum of many changes, `is_sum`, the
-    size says nothing of the terms'.
+    size says nothing of the terms'. `scan` looks closer at some of the entries, which it knows by
+    the numbers `entry`.
     """
 
     output: NDArray[np.intp]
@@ -91,6 +100,8 @@ class Samples(NamedTuple):
     rounding: Array
     epsilon: float = EPSILON
     is_sum: bool = False
+    scan: Scan | None = None
+    entry: NDArray[np.intp] | None = None
 
     @property
     def moved(self) -> Flags:
@@ -109,6 +120,8 @@ class Samples(NamedTuple):
             self.rounding[entries],
             self.epsilon,
             self.is_sum,
+            self.scan,
+            None if self.entry is None else self.entry[entries],
         )
 
 
@@ -126,6 +139,8 @@ class Differences(NamedTuple):
     magnitude: Array
     noise: Array
     is_sum: bool = False
+    scan: Scan | None = None
+    entry: NDArray[np.intp] | None = None
 
 
 def differences(samples: Samples) -> Differences:
@@ -138,7 +153,17 @@ def differences(samples: Samples) -> Differences:
     shown = _at_the_finest(slope, second, samples.step, _ROUNDING * np.fmax.reduce(magnitude))
     shown = np.fmax(_pooled(shown, samples.output), samples.rounding)
     noise = np.fmax(np.fmax(samples.epsilon * magnitude, SMALLEST), shown)
-    return Differences(samples.step, samples.scale, slope, second, magnitude, noise, samples.is_sum)
+    return Differences(
+        samples.step,
+        samples.scale,
+        slope,
+        second,
+        magnitude,
+        noise,
+        samples.is_sum,
+        samples.scan,
+        samples.entry,
+    )
 
 
 def _pooled(shown: Array, output: NDArray[np.intp]) -> Array:

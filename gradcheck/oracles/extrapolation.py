@@ -9,9 +9,12 @@ import functools
 from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gradcheck.ball import Array
 from gradcheck.oracles.differences import SMALLEST, Differences, Flags, plateau
+
+Indices = NDArray[np.intp]
 
 COLUMNS: Final = 6
 _ROUNDING: Final = 4 * float(np.finfo(np.float64).eps)
@@ -24,6 +27,14 @@ _BLURRED: Final = 1e-3
 _CAUTION: Final = 8
 """A bound that is more than such a part of the value may be too small by as much: it comes from few
 levels that agree by chance. Nothing is decided by it."""
+_PARTS: Final = 16
+"""Of the step up to which an estimate holds: how closely its surroundings are looked at."""
+_MOST_PARTS: Final = 4 * _PARTS**2
+_CONTINUOUS: Final = 4.0
+"""Times the rival's deviation over a part: a stair as wide as the step rises by _PARTS times it."""
+_ABOVE_NOISE: Final = 64
+_HOLDS: Final = 1 / 8
+"""Of the way to a rival: an estimate that is no further off holds."""
 _NEAR: Final = 16.0
 _CONTRADICTION: Final = 2
 """Times the sum of two bounds: the truncation of a wide step is a little above its own bound."""
@@ -133,7 +144,8 @@ def _widened(estimate: Candidates, level: Candidates, found: Differences) -> Can
     """`estimate`, reaching to the sharpest rival among the levels that contradict it.
 
     Where wide steps converge smoothly to another value, and the deviation from it is small beside
-    |f|, values alone cannot tell a fine ripple of f from rounding inside f: both stay possible.
+    |f|, these values alone cannot tell a fine ripple of f, or a kink nearby, from rounding inside f:
+    both stay possible, unless a closer look shows that f has no stairs there.
     """
     apart = np.abs(level.value - estimate.value)
     rival = apart > _CONTRADICTION * (level.bound + estimate.bound)
@@ -144,7 +156,48 @@ def _widened(estimate: Candidates, level: Candidates, found: Differences) -> Can
     bound = np.where(rival, level.bound, np.inf)
     sharpest = np.argmin(bound, axis=0), np.arange(bound.shape[1])
     reach = np.where(rival, apart, 0.0)[sharpest]
-    return Candidates(estimate.value, np.maximum(estimate.bound, reach))
+    bound = np.maximum(estimate.bound, reach)
+    doubted = np.flatnonzero((reach > estimate.bound) & (estimate.bound < reach * _HOLDS))
+    if found.scan is not None and found.entry is not None and doubted.size:
+        rivals = np.where(rival, apart, np.nan)[:, doubted]
+        stepless = _has_no_stairs(estimate.value[doubted], rivals, found, doubted)
+        bound[doubted[stepless]] = estimate.bound[doubted[stepless]]
+    return Candidates(estimate.value, bound)
+
+
+def _has_no_stairs(value: Array, apart: Array, found: Differences, chosen: Indices) -> Flags:
+    """Whether no rounding inside f can be why fine steps show `value` and wide ones a rival.
+
+    If the rivals, that far `apart` (levels, chosen), were right, f would be stairs beside its true
+    self, on one of which lie all steps that show `value`. Its edge, within the next wider step,
+    is then a jump as high as the stair is wide times `apart`; f's own ripples and kinks have none.
+    """
+    assert found.scan is not None
+    assert found.entry is not None
+    step, noise = found.step[:, chosen], found.noise[:, chosen]
+    off = np.abs(found.slope[:, chosen] - value) * step
+    least, most = np.fmin.reduce(apart), np.fmax.reduce(apart)
+
+    def held(gap: Array) -> Indices:
+        """The widest level down from which all hold."""
+        holds = ~(off > _HOLDS * gap * step + _NEAR * noise)
+        return len(step) - np.logical_and.accumulate(holds[::-1]).sum(axis=0)
+
+    fine, wide = held(least), held(most)
+    usable = (wide > 0) & (fine < len(step))
+    every = np.arange(len(chosen))
+    inner = step[np.minimum(fine, len(step) - 1), every]
+    outer = step[np.maximum(wide - 1, 0), every]
+    part = inner / _PARTS
+    limit = _CONTINUOUS * least * part
+    usable &= (outer > 0) & (inner > 0) & (outer <= _MOST_PARTS / 2 * part)
+    usable &= limit > _ABOVE_NOISE * found.noise[-1, chosen]
+    result = np.zeros(len(chosen), dtype=np.bool_)
+    if usable.any():
+        entry = found.entry[chosen[usable]]
+        largest = found.scan(entry, outer[usable], part[usable])
+        result[usable] = largest <= limit[usable]
+    return result
 
 
 def _confirmed(level: Candidates) -> Flags:

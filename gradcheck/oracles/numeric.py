@@ -13,7 +13,7 @@ from torch import Tensor
 from gradcheck.ball import Array, Ball
 from gradcheck.oracles import brief
 from gradcheck.oracles.batched import Batched, Function
-from gradcheck.oracles.differences import EPSILON, Effort, Samples, ladder
+from gradcheck.oracles.differences import EPSILON, Effort, Samples, Scan, ladder
 from gradcheck.oracles.extrapolation import Candidates
 from gradcheck.oracles.findings import Findings
 from gradcheck.oracles.rounding import BESIDE, Disturb, deviation
@@ -260,8 +260,36 @@ def _climbed(function: Batched, inputs: Indices) -> Iterator[tuple[Indices, Find
             centre=np.tile(function.value, len(entries)),
             rounding=np.tile(function.rounding, len(entries)),
             epsilon=function.epsilon,
+            scan=_scan(function, entries),
+            entry=np.arange(len(entries) * outputs),
         )
         yield entries, Findings.of(samples)
+
+
+def _scan(function: Batched, inputs: Indices) -> Scan:
+    """A closer look at entries, by their number among those of the inputs."""
+
+    def scan(entry: Indices, width: Array, spacing: Array) -> Array:
+        largest = np.full(len(entry), np.inf)
+        moved, output = np.divmod(entry, function.outputs)
+        looks = np.stack([moved, width, spacing], axis=1)
+        distinct, which = np.unique(looks, axis=0, return_inverse=True)
+        for number, (one, wide, apart) in enumerate(distinct.tolist()):
+            here, input = np.flatnonzero(which.reshape(-1) == number), inputs[int(one)]
+            parts = round(wide / apart)
+            points = np.tile(function.x, (2 * parts + 1, 1))
+            at = points[:, input] + np.arange(-parts, parts + 1) * apart
+            points[:, input] = at = function.rounded(at)
+            if np.diff(at).min() < apart / 2 or np.diff(at).max() > 2 * apart:
+                continue  # too close for numbers
+            batches = _chunks(np.arange(len(points)), 1, function.chunk)
+            parts_of = [function(points[batch])[:, output[here]] for batch in batches]
+            values = np.concatenate(parts_of)
+            bend = np.diff(np.diff(values, axis=0) / np.diff(at)[:, None], axis=0) * apart
+            largest[here] = np.nan_to_num(np.abs(bend).max(axis=0), nan=np.inf)
+        return largest
+
+    return scan
 
 
 def _chunks(inputs: Indices, points: int, chunk: int) -> Iterator[Indices]:

@@ -1,0 +1,84 @@
+"""A look that may end the process, as kernels do that rely on sizes: made in a child of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any, Final
+
+from gradcheck.conditions.backward import nodes_of
+from gradcheck.conditions.subject import NotApplicableError, Subject
+
+Look = Callable[[Subject], Iterator[str]]
+_HELD, _NOT_APPLICABLE, _RAISED, _ENDED = range(4)
+_CPP: Final = "CppNode"
+"""In the name of a backward that is written in C++ outside of torch."""
+_CAN_FORK: Final = sys.platform.startswith("linux")
+
+
+def isolated(look: Look) -> Look:
+    """The same look, made in a forked process where the function is on the CPU.
+
+    A process that has started CUDA cannot be forked to go on with it.
+    """
+
+    @wraps(look)
+    def looked(subject: Subject) -> Iterator[str]:
+        if not _CAN_FORK or subject.at.device.type != "cpu":
+            yield from look(subject)
+            return
+        kind, told = _in_a_child(look, subject)
+        if kind == _ENDED and not _is_somebodys(subject):
+            raise NotApplicableError(f"{told[0]}, in torch's own code")
+        if kind == _NOT_APPLICABLE:
+            raise NotApplicableError(told[0])
+        if kind == _RAISED:
+            raise RuntimeError(told[0])
+        yield from told
+
+    return looked
+
+
+def _is_somebodys(subject: Subject) -> bool:
+    """Whether there is a backward in it that is not torch's own."""
+    nodes = nodes_of(subject.outputs)
+    return any(hasattr(one, "_forward_cls") or _CPP in one.name() for one in nodes)
+
+
+def _in_a_child(look: Look, subject: Subject) -> tuple[int, list[str]]:
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        _answer(look, subject, writing)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        answer = pipe.read()
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        name = signal.Signals(os.WTERMSIG(status)).name
+        return _ENDED, [f"the process is ended by {name} there"]
+    if not answer:
+        return _ENDED, [f"the process exits there, with code {os.waitstatus_to_exitcode(status)}"]
+    kind, told = json.loads(answer)
+    return kind, told
+
+
+def _answer(look: Look, subject: Subject, writing: int) -> None:
+    """Writes what is told into the pipe, and ends this process."""
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        answer: tuple[int, list[Any]] = _HELD, list(look(subject))
+    except NotApplicableError as reason:
+        answer = _NOT_APPLICABLE, [str(reason)]
+    except BaseException as error:
+        answer = _RAISED, [f"{type(error).__name__}: {error}"]
+    try:
+        with os.fdopen(writing, "wb") as pipe:
+            pipe.write(json.dumps(answer).encode())
+    finally:
+        os._exit(0)
