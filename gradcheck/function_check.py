@@ -41,6 +41,7 @@ _NOTHING: Final = 2.0**-40
 FEW: Final = 64.0
 """Half units in the last place of the largest output, that rounding may move others by."""
 _WIDE: Final = "in float64, where the function does the same"
+_ONCE: Final = "one backward pass works: what it saves must last for more over the same graph"
 _FORWARD: Final = " (forward mode)"
 """What is added to a quantity."""
 
@@ -139,7 +140,10 @@ class _FunctionCheck:
         precision = self.function.precision
         if precision is not torch.float64 and self.reference is None:
             own = NAMES[precision]
-            yield f"differences are taken in {own}: the function does not do the same in float64"
+            yield (
+                f"differences are taken in {own}: the function does not do the same in float64; a "
+                "`reference` would tell its derivative"
+            )
         for name in self.function.untracked:
             yield f"{name} was not looked at: torch does not track it"
 
@@ -226,8 +230,15 @@ class _FunctionCheck:
             yield {**self._on(block, answers, suffix), **told}
 
     def _reverse(self, function: PythonFunction) -> tuple[Reverse, _Problem | None]:
-        reverse = Reverse(function)
-        return reverse, self._not_one_linear_map(function, reverse)
+        try:
+            reverse = Reverse(function)
+            return reverse, self._not_one_linear_map(function, reverse)
+        except ShapeError:
+            raise
+        except Exception as error:
+            if _works_once(function):
+                error.add_note(_ONCE)
+            raise
 
     def _not_one_linear_map(self, function: PythonFunction, reverse: Reverse) -> _Problem | None:
         """What is wrong with the backward, whatever the derivative is."""
@@ -393,6 +404,16 @@ class _FunctionCheck:
         values = self.function.known_value[block.rows], self.function.point[block.columns]
         output, input = (float(v.abs().max()) if len(v) else 0.0 for v in values)
         return output / max(1.0, input) if output > _NOTHING * max(1.0, input) else 1.0
+
+
+def _works_once(function: PythonFunction) -> bool:
+    """Whether one backward pass over a new graph raises nothing."""
+    try:
+        graph = function.tracked()
+        graph.gradients([torch.ones_like(output) for output in graph.tracked])
+    except Exception:
+        return False
+    return True
 
 
 def _not_deterministic(spread: float) -> str:

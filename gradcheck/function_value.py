@@ -55,7 +55,8 @@ def _elsewhere(function: PythonFunction, reference: Reference, resolution: float
             np.abs(one - other) <= _ROUGHLY * resolution * np.abs(other).max(initial=0.0)
         ).all():
             note = f"at {_OTHER:g} times the inputs {leaf.name} is not the reference's"
-            return {"verdict": "fail", "blame": "function", "notes": (note,)}
+            told = {"difference": None, "entries": (), "notes": (note,)}
+            return {"verdict": "fail", "blame": "function", **told}
     return {}
 
 

@@ -60,7 +60,7 @@ def judge_plan(at: PythonFunction, plan: Plan) -> Iterator[Fields]:
         except (InvalidCaseError, UsageError):
             raise
         except ShapeError as error:
-            yield wrong("function", f"it has {error}")
+            yield wrong("function", f"{error}")
             return
         except Exception as error:
             note = f"the reference raises: {account_of(error)}"
@@ -85,20 +85,24 @@ def judge_plan(at: PythonFunction, plan: Plan) -> Iterator[Fields]:
         # What is not linear is not so for one entry either.
         told = known | ({"one_hot_cotangent"} if "linear" in known else set())
         names = [name for name in plan.conditions if name not in told]
-        yield from judge_conditions(at, _but_second(names, "autograd" in blamed))
+        yield from judge_conditions(at, names, except_for=_second("autograd" in blamed))
         if written.backward is not None and not known & _UNUSABLE:
-            yield from _of_a_backward(written.backward, _but_second(names, "handwritten" in blamed))
+            left_out = _second("handwritten" in blamed)
+            yield from _of_a_backward(written.backward, names, left_out)
 
 
-def _but_second(names: Sequence[str], is_wrong: bool) -> list[str]:
-    """Without those on second derivatives, where the first are wrong."""
-    return [name for name in names if not (is_wrong and name in _SECOND)]
+def _second(is_wrong: bool) -> dict[str, str]:
+    """Those on second derivatives, where the first are wrong."""
+    return dict.fromkeys(_SECOND, "a first derivative is wrong") if is_wrong else {}
 
 
-def _of_a_backward(backward: Pass, names: Sequence[str]) -> Iterator[Fields]:
+def _of_a_backward(
+    backward: Pass, names: Sequence[str], left_out: Mapping[str, str]
+) -> Iterator[Fields]:
     told = {"formula": backward.text, "line": backward.line}
     names = [name for name in names if name not in OF_A_FUNCTION]
-    for fields in judge_conditions(backward.function, names, "handwritten"):
+    found = judge_conditions(backward.function, names, "handwritten", except_for=left_out)
+    for fields in found:
         yield {**fields, "quantity": f"{fields['quantity']} (backward)", **told}
 
 

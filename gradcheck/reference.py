@@ -95,18 +95,27 @@ class Reference:
         self._place, self._names = place, outputs
         self._truths = None if place is None else Truths(place)
         self._subgradient = subgradient
-        self.function = PythonFunction(function(), _widened(arguments), masked=of.masked)
+        self.function = self._made(of)
         self._blocks = blocks(self.function)
         self._check_outputs(of.outputs)
+
+    def _made(self, of: PythonFunction) -> PythonFunction:
+        """It in float64, or, where it raises there, in the dtypes of the inputs."""
+        try:
+            return PythonFunction(self._make(), _widened(self._arguments), masked=of.masked)
+        except Exception:
+            if of.dtype is torch.float64:
+                raise
+            return PythonFunction(self._make(), self._arguments, masked=of.masked)
 
     def _check_outputs(self, outputs: Sequence[Leaf]) -> None:
         own = self.function.outputs
         if len(own) != len(outputs):
-            raise ShapeError(f"{len(outputs)} outputs, but the reference has {len(own)}")
+            raise ShapeError(f"it has {len(outputs)} outputs, but the reference has {len(own)}")
         for leaf, other in zip(outputs, own, strict=True):
             if leaf.entries_shape != other.entries_shape:
                 found = f"{leaf.name} has shape {list(leaf.entries_shape)}"
-                raise ShapeError(f"{found}, but the reference {list(other.entries_shape)}")
+                raise ShapeError(f"{found}, but the reference's has {list(other.entries_shape)}")
 
     def value(self, output: int) -> Ball:
         """The value of an output."""

@@ -129,6 +129,7 @@ def account_of(error: BaseException) -> str:
     """An exception in words, and the lines of the user's own code that led to it, last first."""
     lines = str(error).strip().splitlines() or [""]
     what = f"{type(error).__name__}: {lines[0]}".removesuffix(": ")
+    what = "; ".join([what, *getattr(error, "__notes__", ())])
     frames = [
         f"{_shown(frame.filename)}:{frame.lineno} in {frame.name}"
         for frame in traceback.extract_tb(error.__traceback__)

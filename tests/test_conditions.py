@@ -351,3 +351,112 @@ def test_all_conditions_share_one_backward_pass():
     alone = [cost(2, name) for name in DEFAULT]
     assert together[0] == sum(forwards for forwards, _ in alone)
     assert together[1] < sum(backwards for _, backwards in alone)
+
+
+# Mistakes that a tester got past an earlier version
+
+
+def sine_with(cast):
+    return custom(torch.sin, lambda saved, g: cast(g) * saved[0].cos())
+
+
+COARSE = {
+    "bfloat16": lambda g: g.bfloat16().to(g.dtype),
+    "float16": lambda g: g.half().to(g.dtype),
+    "steps of 1/64": lambda g: (64 * g).round() / 64,
+}
+
+
+@pytest.mark.parametrize("cast", COARSE.values(), ids=COARSE)
+def test_a_cotangent_that_loses_digits_is_told(cast):
+    broken = failed(gradcheck.check(sine_with(cast), X))["condition linear"]
+    assert broken.notes[0].startswith(
+        ("the backward rounds its cotangent to fewer digits", "the backward is not linear")
+    )
+
+
+def test_a_cotangent_that_is_taken_for_zero_where_it_is_small_is_told():
+    small = sine_with(lambda g: torch.where(g.abs() < 1e-3, 0, g))
+    broken = failed(gradcheck.check(small, X, conditions="linear"))["condition linear"]
+    assert "for 0.000976562·u" in broken.notes[0]
+
+
+class StridesOfTheFirst(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, y):
+        ctx.save_for_backward(x, y)
+        return x * torch.as_strided(y, x.shape, x.stride(), y.storage_offset())
+
+    @staticmethod
+    def backward(ctx, g):
+        return factors(ctx.saved_tensors, g)
+
+
+def test_an_input_that_is_read_with_anothers_strides_is_told():
+    broken = failed(gradcheck.check(StridesOfTheFirst, (X, Y)))["condition transposed_inputs"]
+    assert broken.blame == "function"
+    assert "where args[0] alone is transposed" in broken.notes[0].replace(" x ", " args[0] ")
+
+
+def writes_into(buffer):
+    def backward(saved, g):
+        torch.mul(saved[0].cos(), g, out=buffer)
+        return buffer.detach()
+
+    return custom(torch.sin, backward)
+
+
+def test_a_gradient_in_memory_that_the_next_pass_writes_is_told():
+    broken = failed(gradcheck.check(writes_into(torch.empty_like(X)), X))
+    assert (
+        "another backward pass writes into the gradient by"
+        in (broken["condition separate_calls"].notes[0])
+    )
+
+
+def test_a_value_in_memory_that_the_next_call_writes_is_the_functions_fault():
+    buffer = torch.empty_like(X)
+
+    def forward(x):
+        torch.sin(x, out=buffer)
+        return buffer.detach()
+
+    report = gradcheck.check(custom(forward, lambda saved, g: g * saved[0].cos()), X)
+    broken = failed(report)["condition separate_calls"]
+    assert broken.blame == "function"
+    assert broken.notes[0] == "the forward of other inputs writes into out of the first"
+
+
+def test_a_gradient_that_is_another_where_it_is_differentiated_is_told():
+    def backward(saved, g):
+        factor = 2 if torch.is_grad_enabled() else 3
+        return factor * saved[0] ** 2 * g
+
+    report = gradcheck.check(custom(lambda x: x**3, backward), X)
+    broken = failed(report)["condition double_backward"]
+    assert any("with create_graph the gradient is another one" in n for n in broken.notes)
+
+
+def test_what_ends_the_process_is_told_and_does_not():
+    import os
+
+    def forward(x):
+        if not x.numel():
+            os.kill(os.getpid(), 9)
+        return x.sin()
+
+    report = gradcheck.check(custom(forward, lambda saved, g: g * saved[0].cos()), X)
+    assert failed(report)["condition empty_inputs"].notes[0] == (
+        "the process is ended by SIGKILL there"
+    )
+
+
+def test_a_backward_that_works_once_is_told_so():
+    report = gradcheck.check(FreedAfterUse, X)
+    (result,) = [one for one in report.results if one.is_bad]
+    assert "one backward pass works: what it saves must last for more" in result.notes[0]
+
+
+def test_dropout_is_not_accused_of_following_the_order_in_memory():
+    report = gradcheck.check(torch.nn.Dropout(0.5), X, rng="fixed")
+    assert report.ok, str(report)

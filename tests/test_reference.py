@@ -122,7 +122,7 @@ def test_parameters_of_a_module_are_called_with_underscores():
 def test_an_output_of_another_shape_is_the_functions_fault_with_both_shapes():
     (result,) = check(lambda x: x.sum(), normal(3), reference="x**2").results
     assert (result.verdict, result.blame) == ("fail", "function")
-    assert result.notes == ("it has out has shape [], but the reference [3]",)
+    assert result.notes == ("out has shape [], but the reference's has [3]",)
 
 
 def test_a_reference_that_is_not_valid_raises_with_its_place():
@@ -213,3 +213,31 @@ def test_a_forward_that_is_known_to_be_approximate_is_waived_up_to_that_size():
     assert check(approximate, normal(20), reference=formula, known=known).ok
     found = told(check(approximate, normal(20), reference=formula))
     assert found["out"] == ("fail", "function")
+
+
+def test_a_value_that_is_off_by_more_than_rounding_explains_is_wrong():
+    report = check(lambda x: x * x * (1 + 1e-9), normal(5), reference="x*x")
+    assert told(report)["out"] == ("fail", "function")
+
+
+def test_what_is_kept_of_the_first_call_is_not_given_at_another_point():
+    kept = {}
+
+    def stale(x, w):
+        first = kept.setdefault(w.shape, w.detach().clone())
+        return x @ (w - w.detach() + first)
+
+    report = check(stale, (normal(4, 3), normal(3, 3, seed=4)), reference="x @ w")
+    (result,) = [r for r in report.results if r.quantity == "out"]
+    assert (result.verdict, result.blame) == ("fail", "function")
+    assert result.notes == ("at 0.75 times the inputs out is not the reference's",)
+
+
+def test_a_reference_that_is_made_for_a_narrow_dtype_is_evaluated_there():
+    w = normal(3, 2).float()
+
+    def mixed(x):
+        return x.float() @ w
+
+    report = check(mixed, normal(4, 3, dtype=torch.bfloat16), reference=lambda x: x.float() @ w)
+    assert report.ok, str(report)

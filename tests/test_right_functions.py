@@ -64,7 +64,21 @@ class Sorted(torch.autograd.Function):
         return torch.zeros_like(g).scatter(-1, order, g)
 
 
+class Rows(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, index):
+        ctx.save_for_backward(index)
+        ctx.rows = len(x)
+        return x[index]
+
+    @staticmethod
+    def backward(ctx, g):
+        (index,) = ctx.saved_tensors
+        return g.new_zeros((ctx.rows, *g.shape[1:])).index_add(0, index, g), None
+
+
 RIGHT = {
+    "rows by hand": (Rows.apply, (X, torch.tensor([3, 0, 0]))),
     "refuses strides": (Flat.apply, (X,)),
     "needs_input_grad": (Shortcut.apply, (X, Y)),
     "integers beside": (Sorted.apply, (X,)),
@@ -183,8 +197,14 @@ def test_a_second_derivative_is_as_torchs_own_check_has_it():
 
 
 def test_what_integers_point_into_is_not_emptied():
-    notes = not_looked_at(lambda x, index: x[index], (X, torch.tensor([3, 0, 0])))
+    notes = not_looked_at(Rows.apply, (X, torch.tensor([3, 0, 0])))
     assert "empty_inputs (its integers may point into what would be empty)" in notes
+
+
+def test_what_is_torchs_own_is_given_no_sizes_that_may_end_the_process():
+    notes = not_looked_at(torch.mul, (X, ROW))
+    for name in ("empty_inputs", "broadcast_inputs"):
+        assert f"{name} (its backward is torch's own)" in notes
 
 
 def test_a_gradient_that_is_sparse_is_right_here_but_not_to_those_who_expect_torchs_check():

@@ -14,26 +14,26 @@ from gradcheck.conditions.backward import nodes_of
 from gradcheck.conditions.subject import NotApplicableError, Subject
 
 Look = Callable[[Subject], Iterator[str]]
-_HELD, _NOT_APPLICABLE, _RAISED, _ENDED = range(4)
+_HELD, _NOT_APPLICABLE, _RAISED = range(3)
 _CPP: Final = "CppNode"
 """In the name of a backward that is written in C++ outside of torch."""
 _CAN_FORK: Final = sys.platform.startswith("linux")
 
 
 def isolated(look: Look) -> Look:
-    """The same look, made in a forked process where the function is on the CPU.
+    """The same look at a backward that is not torch's own, in a forked process.
 
-    A process that has started CUDA cannot be forked to go on with it.
+    Where the function is on a CUDA device it is made here: a fork cannot go on with that.
     """
 
     @wraps(look)
     def looked(subject: Subject) -> Iterator[str]:
+        if not _is_somebodys(subject):
+            raise NotApplicableError("its backward is torch's own")
         if not _CAN_FORK or subject.at.device.type != "cpu":
             yield from look(subject)
             return
         kind, told = _in_a_child(look, subject)
-        if kind == _ENDED and not _is_somebodys(subject):
-            raise NotApplicableError(f"{told[0]}, in torch's own code")
         if kind == _NOT_APPLICABLE:
             raise NotApplicableError(told[0])
         if kind == _RAISED:
@@ -61,9 +61,9 @@ def _in_a_child(look: Look, subject: Subject) -> tuple[int, list[str]]:
     _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
         name = signal.Signals(os.WTERMSIG(status)).name
-        return _ENDED, [f"the process is ended by {name} there"]
+        return _HELD, [f"the process is ended by {name} there"]
     if not answer:
-        return _ENDED, [f"the process exits there, with code {os.waitstatus_to_exitcode(status)}"]
+        return _HELD, [f"the process exits there, with code {os.waitstatus_to_exitcode(status)}"]
     kind, told = json.loads(answer)
     return kind, told
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from gradcheck.conclusion import Fields
@@ -14,20 +14,33 @@ from gradcheck.python_function import PythonFunction
 from gradcheck.user_code import account_of, is_ours
 
 QUANTITY: Final = "conditions"
-_FUNCTIONS: Final = ("the forward writes", "the forward gives", "at a second evaluation")
+_FUNCTIONS: Final = (
+    *("the forward writes", "the forward gives", "the forward of other inputs"),
+    "at a second evaluation",
+)
 """How a problem begins that is one of the forward."""
 
 
 def judge_conditions(
-    function: PythonFunction, names: Sequence[str], who: str = "autograd"
+    function: PythonFunction,
+    names: Sequence[str],
+    who: str = "autograd",
+    *,
+    except_for: Mapping[str, str] | None = None,
 ) -> Iterator[Fields]:
-    """What `who` wrote the backward is blamed for, condition by condition, then those that hold."""
+    """What `who` wrote the backward is blamed for, condition by condition, then those that hold.
+
+    Those in `except_for` are not looked at, each for the reason there.
+    """
     if not names or not function.graph.tracked:
         return
     subject = Subject(function, may_be_sparse=True)
     held: list[str] = []
     not_asked: dict[str, str] = {}
     for name in names:
+        if except_for and name in except_for:
+            not_asked[name] = except_for[name]
+            continue
         try:
             problems = list(TABLE[name](subject))
         except NotApplicableError as reason:
