@@ -197,7 +197,7 @@ class _FunctionCheck:
             self.function,
             self.settings,
             self.written,
-            self.reference,
+            self.reference if all(map(self._reference_of, self._blocks)) else None,
             self.demands,
             self.notes,
             self._accepted,
@@ -282,6 +282,11 @@ class _FunctionCheck:
             raise RaisedError(error, "handwritten", block.quantity) from error
         return {**self._on(block, {"handwritten": hand, "autograd": torchs}, ""), **told}
 
+    def _reference_of(self, block: Block) -> Reference | None:
+        """The reference, where it is a function of the block's input."""
+        reference = self.reference
+        return reference if reference is not None and reference.knows(block) else None
+
     @cached_property
     def _blocks(self) -> list[Block]:
         return blocks(self.function)
@@ -309,7 +314,7 @@ class _FunctionCheck:
             label=block.label,
             notes=(*self.notes, *notes),
             others=self._others(block) if found.judgement.verdict != "pass" else {},
-            source=NAME if self.reference is not None else "",
+            source=NAME if self._reference_of(block) is not None else "",
         )
         if self.is_another and fields["verdict"] == "fail":
             return self._excused(block, answers, fields)
@@ -351,7 +356,7 @@ class _FunctionCheck:
         What is right by a cheap truth is right. What is wrong by it is wrong if the best truth of
         the worst entry confirms that.
         """
-        truths = self._own_truths if self.reference is None else self.reference
+        truths = self._own_truths if (known := self._reference_of(block)) is None else known
 
         def held(truth: Ball) -> _Held:
             return self._held(block, truth, answers)
@@ -394,9 +399,10 @@ class _FunctionCheck:
         more.
         """
         ball = answer.rounded_of(block)
-        if self.reference is None:
+        reference = self._reference_of(block)
+        if reference is None:
             return ball
-        radius: Array = self.reference.rounding_of(block)
+        radius: Array = reference.rounding_of(block)
         return Ball(ball.midpoint, radius.clip(min=ball.radius), "estimated")
 
     def _scale(self, block: Block) -> float:

@@ -38,8 +38,8 @@ def judge_values(
 
 def _elsewhere(function: PythonFunction, reference: Reference, resolution: float) -> Fields:
     """What is wrong with the values at another point, looked at roughly; empty if nothing is."""
-    inputs = [_OTHER * x for x in function.fresh()]
     true = reference.function
+    inputs = [_OTHER * x if i < len(true.inputs) else x for i, x in enumerate(function.fresh())]
     # A function may write into its inputs.
     wide = [x.to(y.dtype, copy=True) for x, y in zip(inputs, true.fresh(), strict=False)]
     try:

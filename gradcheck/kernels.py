@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import chain, repeat
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from gradcheck.conclusion import Fields
 from gradcheck.errors import GradcheckError, UsageError
 from gradcheck.imports import Imports
 from gradcheck.language.expression import Expression
+from gradcheck.leaves import widened
 from gradcheck.place import CPU, TORCH_DTYPE, Place
 from gradcheck.plan import Plan, judge_plan
 from gradcheck.python_function import PythonFunction
@@ -159,24 +161,50 @@ class _Check:
             return None
         found = self.imports.load(kernel.reference)
         refuse_class(found, str(kernel.reference))
-        function = called(found)
-        given = self._arguments_of_reference(function, values)
-        return lambda at: Reference(lambda: function, given, at, subgradient=case.subgradient)
+        return lambda at: self._called_alike(found, values, at)
 
-    def _arguments_of_reference(
-        self, function: Callable[..., Any], values: Mapping[str, Any]
-    ) -> Any:
-        """By name, or in order where its parameters have other names."""
-        given = {**values, **self.kernel.arguments}
+    def _called_alike(self, found: Any, values: Mapping[str, Any], at: PythonFunction) -> Reference:
+        """The reference by name, or in the function's own order where its parameters differ."""
+        function, given = called(found), {**values, **self.kernel.arguments}
+        make: Callable[[], Callable[..., Any]] = lambda: function  # noqa: E731
+        if isinstance(found, nn.Module):
+            make, given = self._copies(found, values), _installed(copy.deepcopy(found), given)
+        named = [name for name in map(spelled, at.named) if name in given]
+        given = {name: given[name] for name in dict.fromkeys([*named, *given])}
+        order = self._order_of_reference(function, _ordered(at.function, given))
+        alike = make if order is None else lambda: _InOrder(make(), order)
+        return Reference(alike, given, at, subgradient=self.place.case.subgradient)
+
+    def _copies(self, module: nn.Module, values: Mapping[str, Any]) -> Callable[[], nn.Module]:
+        """What makes a module of the same values: at first in double precision, then in the dtype.
+
+        A reference asks for it in this order.
+        """
+        dtype = TORCH_DTYPE[self.place.dtype]
+        dtypes = chain([widened(dtype)], repeat(dtype))
+
+        def make() -> nn.Module:
+            made = copy.deepcopy(module).to(self.place.device, next(dtypes))
+            _installed(made, values)
+            return made
+
+        return make
+
+    def _order_of_reference(
+        self, function: Callable[..., Any], given: Sequence[str]
+    ) -> Sequence[str] | None:
+        """In which order it is given the values of these names; None where it is by name."""
         parameters = takes(function)
         if parameters is None:
-            return tuple(given.values())
+            return given
         problem = parameters.problem(given)
-        if problem and not _fit_in_order(list(given), parameters.names):
+        if problem and not _fit_in_order(given, parameters.names):
             raise UsageError(f"`{self.kernel.reference}` {problem}")
-        if problem or not parameters.are_keywords:
-            return tuple(given.values())
-        return given
+        if problem:
+            return given
+        if parameters.are_keywords:
+            return None
+        return [name for name in parameters.names if name in given]
 
     def _beside(self) -> PythonFunction | None:
         """The function on the CPU, where it is checked on another device and runs there too."""
@@ -188,10 +216,28 @@ class _Check:
             return None
 
 
+class _InOrder:
+    """A function of values by name that is called with them in this order."""
+
+    def __init__(self, function: Callable[..., Any], order: Sequence[str]) -> None:
+        self._function = function
+        self._order = order
+
+    def __call__(self, **values: Any) -> Any:
+        return self._function(*(values[name] for name in self._order))
+
+
 def _reported(name: str, inputs: Mapping[str, str]) -> str:
     """A derivative, `x` or `dout/dx`, as reports name it; `inputs` has their names for inputs."""
     before, by, input = name.rpartition("/d")
     return before + by + inputs.get(input, input)
+
+
+def _ordered(function: Callable[..., Any], names: Collection[str]) -> list[str]:
+    """The names in the order of the function's parameters, where it has any of those."""
+    parameters = takes(function)
+    first = [name for name in (parameters.names if parameters else ()) if name in names]
+    return [*first, *(name for name in names if name not in first)]
 
 
 def _fit_in_order(names: Sequence[str], parameters: Sequence[str]) -> bool:

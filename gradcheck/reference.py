@@ -162,6 +162,11 @@ class Reference:
         proven = self._proven(block)
         return self._numeric.of(self._own(block), effort, column) if proven is None else proven
 
+    def knows(self, block: Block) -> bool:
+        """Whether it is a function of that input: not of a module's parameters, say."""
+        place = block.rows, block.columns, block.shape
+        return any((one.rows, one.columns, one.shape) == place for one in self._blocks)
+
     def _own(self, block: Block) -> Block:
         """The reference's block that stands where this does."""
         return next(b for b in self._blocks if (b.rows, b.columns) == (block.rows, block.columns))

@@ -50,8 +50,8 @@ def refuse_class(reference: Any, name: str) -> None:
     """Raises UsageError where it is the class of a module, which makes one when it is called."""
     if isinstance(reference, type) and issubclass(reference, nn.Module):
         raise UsageError(
-            f"a reference is a function, and `{name}` is the class of a module: write a function "
-            "that calls one"
+            f"a reference is a function, and `{name}` is the class of a module: an instance of "
+            "one works"
         )
 
 
@@ -124,12 +124,17 @@ def _case(written: Any, names: list[str]) -> Case:
         },
         ensure_ascii=False,
         indent=1,
+        default=_refuse,
     )
     file = read(Document.parse(text, "reference"))
     if file.problems:
         problems = [_told(problem) for problem in file.problems]
         raise InvalidCaseError(problems, "\n".join(one.with_caret() for one in problems))
     return file.cases[0]
+
+
+def _refuse(value: Any) -> Any:
+    raise UsageError(f"a reference is a formula or steps of formulas, not {type(value).__name__}")
 
 
 def _told(problem: Problem) -> Problem:

@@ -122,6 +122,56 @@ def test_what_cannot_be_known_is_refused(known, message):
         gradcheck.check(ROUGH, X, known=known)
 
 
+# What cannot be meant
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        *(
+            (
+                {"conditions": one},
+                f'`conditions` are "all", "none", a name or a list of names, not {one!r}',
+            )
+            for one in (3, None, [1])
+        ),
+        *(
+            ({"digits": one}, f"`digits` is a positive number, not {one!r}")
+            for one in ("a", -1, 0, True, float("nan"))
+        ),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused(asked, message):
+    for function, inputs in ((torch.sin, X), ("sin(x)", {"x": 1.0})):
+        with pytest.raises(UsageError) as raised:
+            gradcheck.check(function, inputs, **asked)
+        assert str(raised.value) == message
+
+
+def scaled(x, weight=1.0):
+    return weight * x.sin()
+
+
+@pytest.mark.parametrize(
+    ("function", "inputs", "message"),
+    [
+        (scaled, {"y": X}, "`scaled` has no parameter `y`: it has x, weight"),
+        (scaled, {"x": X, "wieght": X}, "`scaled` has no parameter `wieght`: did you mean "),
+        (
+            torch.nn.Linear(3, 2).double(),
+            {"inptu": X},
+            "`Linear` has no parameter `inptu`: did you mean `input`?",
+        ),
+    ],
+)
+def test_an_argument_that_is_called_otherwise_is_told_with_the_parameters(
+    function, inputs, message
+):
+    with pytest.raises(UsageError) as raised:
+        gradcheck.check(function, inputs)
+    assert str(raised.value).startswith(message)
+
+
 # Modules
 
 

@@ -23,7 +23,6 @@ ROOT = Path(__file__).parent.parent
 def package(tmp_path, monkeypatch):
     """Writes modules of a package `mykernels` into the folder that it returns."""
     monkeypatch.setattr(sys, "path", list(sys.path))
-    before = set(sys.modules)
 
     def write(**texts):
         folder = tmp_path / "mykernels"
@@ -33,7 +32,7 @@ def package(tmp_path, monkeypatch):
         return str(tmp_path)
 
     yield write
-    for name in set(sys.modules) - before:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "mykernels"]:
         del sys.modules[name]
 
 
@@ -106,6 +105,110 @@ def test_a_dotted_name_leads_into_no_other_module(package):
         "`os` may not be imported: allow it with --allow-import os "
     )
     assert load(folder, "mykernels.norm:other.f")(1) == 1
+
+
+IMPORTING = """
+import functools
+import torch
+from os import makedirs
+from pathlib import Path
+from torch.nn import Linear
+from mykernels.norm import rms_norm
+
+path = Path("x")
+tensor = torch.ones(2)
+partial = functools.partial(makedirs, exist_ok=True)
+linear = Linear(2, 2)
+batched = torch.func.vmap(rms_norm)
+cached = functools.lru_cache(rms_norm)
+
+
+def decorated(function):
+    @functools.wraps(function)
+    def call(x):
+        return function(x)
+
+    return call
+
+
+@decorated
+@torch.no_grad()
+def own(x):
+    return x
+
+
+class Double(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return 2*x
+
+
+apply = Double.apply
+
+
+class Net(torch.nn.Module):
+    def forward(self, x):
+        return x
+
+
+net = Net()
+method = net.forward
+
+
+@torch.library.custom_op("gradcheck_imports::twice", mutates_args=())
+def operator(x: torch.Tensor) -> torch.Tensor:
+    return 2*x
+
+
+overload = torch.ops.gradcheck_imports.twice
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "home"),
+    [
+        ("makedirs", "os"),
+        ("makedirs.__call__", "os"),
+        ("partial.func", "os"),
+        ("Path", "pathlib"),
+        ("Path.cwd", "pathlib"),
+        ("path.unlink", "pathlib"),
+        ("Linear", "torch.nn.modules.linear"),
+        ("linear.forward", "torch.nn.modules.linear"),
+        ("tensor.numpy", "torch"),
+        ("own.__globals__.clear", "builtins"),
+        ("own.__class__", "builtins"),
+    ],
+)
+def test_what_a_module_merely_imports_is_not_allowed_with_it(package, name, home):
+    folder = package(norm=NORM, run=IMPORTING)
+    assert message(ForbiddenImportError, folder, f"mykernels.run:{name}") == (
+        f"`mykernels.run:{name}` is of `{home}`, which may not be imported: allow it with "
+        f"--allow-import {home} (in pytest --gradcheck-allow-import, or gradcheck_allow_import in "
+        "the ini file)"
+    )
+
+
+def test_what_is_made_in_a_module_is_its_own(package):
+    folder = package(norm=NORM, run=IMPORTING)
+    made = "rms_norm partial linear batched cached own Double Double.apply apply Net net"
+    for name in (*made.split(), "method", "net.forward", "operator", "overload"):
+        assert callable(load(folder, f"mykernels.run:{name}")), name
+    assert callable(load(folder, "mykernels.run:makedirs", "mykernels", "os"))
+
+
+def test_what_a_package_takes_from_below_it_is_its_own(package):
+    folder = package(norm=NORM, run="from mykernels.norm import rms_norm\n")
+    assert load(folder, "mykernels.run:rms_norm", "mykernels.run", "mykernels.norm")(3) == 3
+    told = message(ForbiddenImportError, folder, "mykernels.run:rms_norm", "mykernels.run")
+    assert told.startswith("`mykernels.run:rms_norm` is of `mykernels.norm`, which may not be ")
+
+
+def test_a_kernel_needs_the_module_too_that_it_is_written_in(package):
+    folder = package(norm=NORM, run="from os import makedirs\n")
+    load(folder, "mykernels.run:makedirs", "mykernels", "os")
+    imports = Imports.of(["mykernels", "os", "sys"], folder)
+    assert imports.needed(Kernel(Import("mykernels.run", "makedirs"))) == ("mykernels", "os")
 
 
 def test_a_missing_module_is_told_with_one_that_is_spelled_alike(package):

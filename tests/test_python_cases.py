@@ -91,6 +91,64 @@ net = Net()
 NUMBER = 3
 
 
+class Cut(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.seq = nn.Sequential(nn.Tanh(), nn.Linear(2, 2))
+
+    def forward(self, x):
+        return self.seq(x)
+
+
+cut = Cut()
+
+
+def cut_plainly(a, seq_1_bias, seq_1_weight):
+    return torch.tanh(a) @ seq_1_weight.T + seq_1_bias
+
+
+def d_bias(x):
+    return torch.eye(2, dtype=x.dtype).expand(len(x), 2, 2)
+
+
+class CE(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, logits, target):
+        p = logits.softmax(-1)
+        ctx.save_for_backward(p, target)
+        return -p.gather(-1, target[:, None]).log().sum()
+
+    @staticmethod
+    def backward(ctx, g):
+        p, target = ctx.saved_tensors
+        return g * p.scatter_add(-1, target[:, None], -torch.ones_like(p)), None
+
+
+def reference_fn(z, t):
+    return nn.functional.cross_entropy(z, t, reduction="sum")
+
+
+def reference_of_three(z, t, w):
+    return z
+
+
+def swapped(target, z):
+    return z
+
+
+def kind(x, table, number, other):
+    assert (table.dtype, number.dtype, other.dtype) == (torch.int64, torch.int64, x.dtype)
+    return x[table] * number * other.sum()
+
+
+def power(weight, x):
+    return weight * x**2
+
+
+def plain_power(a, b):
+    return a * b**2
+
+
 def dropout(x):
     return torch.nn.functional.dropout(x, 0.5)
 
@@ -291,6 +349,93 @@ inputs: {x: {shape: [5, 3], sample: normal}, a_weight: {shape: [2, 3], sample: n
     assert {"dout/dx", "dout/da.weight", "dout/da.bias", "dout/dnorm.weight"} <= set(found)
 
 
+CUT = """
+function: {python: "mod:Cut"}
+inputs:
+  x: {shape: [3, 2], sample: normal}
+  seq_1_weight: {shape: [2, 2], sample: normal}
+  seq_1_bias: [1, 2]
+conditions: none
+"""
+
+
+def test_a_derivative_by_a_parameter_is_called_as_in_the_file_or_as_in_reports(folder):
+    eye = "[[[1, 0], [0, 1]], [[1, 0], [0, 1]], [[1, 0], [0, 1]]]"
+    for key in ("seq_1_bias", "dout/dseq_1_bias", "dout/dseq.1.bias"):
+        records, found = results(folder, f"{CUT}derivatives: {{{key}: '{eye}'}}")
+        assert found.return_value == 0, found.output
+        assert records["dout/dseq.1.bias"]["formula"] == eye
+    found = verdicts(folder, CUT + f"derivatives: {{seq_1_bias: '{eye.replace('1', '2')}'}}")
+    assert found["dout/dseq.1.bias"] == ("fail", "handwritten")
+    by_function = CUT + "reference: tanh(x) @ seq_1_weight.T + seq_1_bias\n"
+    by_function += 'derivatives: {seq_1_bias: {python: "mod:d_bias"}}'
+    assert verdicts(folder, by_function)["dout/dseq.1.bias"] == ("pass", "")
+
+
+def test_a_module_equals_an_instance_of_one_in_every_dtype(folder):
+    case = CUT + 'dtypes: [float64, float32]\nreference: {python: "mod:cut"}'
+    assert verdicts(folder, case.replace("mod:Cut", "mod:cut")) == {
+        "out": ("pass", ""),
+        "dout/dx": ("pass", ""),
+        "dout/dseq.1.weight": ("pass", ""),
+        "dout/dseq.1.bias": ("pass", ""),
+    }
+
+
+# A cross entropy, whose target is whole numbers
+
+CE = """
+function: {python: "mod:CE"}
+constants: {target: [2, 0, 1]}
+inputs: {logits: {shape: [3, 4], sample: normal}}
+conditions: none
+"""
+RIGHT = {"out": ("pass", ""), "dout/dlogits": ("pass", "")}
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "-sum(gather(log_softmax(logits, -1), 1, unsqueeze(target, -1)))",
+        "-sum(one_hot(target, 4) * log_softmax(logits, -1))",
+    ],
+)
+def test_a_constant_that_is_written_in_whole_numbers_is_of_whole_numbers(folder, reference):
+    assert verdicts(folder, f'{CE}reference: "{reference}"') == RIGHT
+    as_floats = CE.replace("[2, 0, 1]", "[2.0, 0, 1]")
+    ((verdict, blame),) = verdicts(folder, f'{as_floats}reference: "{reference}"').values()
+    assert (verdict, blame) == ("error", "function")
+
+
+def test_numbers_with_a_point_and_inputs_are_of_the_cases_dtype(folder):
+    case = """
+function: {python: "mod:kind"}
+constants: {table: [[1, 0], [0, 0]], number: 3, other: [2.0, 1]}
+inputs: {x: [1, 2]}
+dtypes: [float64, bfloat16]
+conditions: none
+"""
+    assert verdicts(folder, case) == {"dout/dx": ("pass", "")}
+
+
+def test_a_reference_in_python_is_called_in_order_where_its_parameters_have_other_names(folder):
+    assert verdicts(folder, f'{CE}reference: {{python: "mod:reference_fn"}}') == RIGHT
+    for function in ("power", "plain_power"):
+        case = f"""
+function: {{python: "mod:power"}}
+reference: {{python: "mod:{function}"}}
+inputs: {{x: [1, 2], weight: [3, 4]}}
+conditions: none
+"""
+        assert set(verdicts(folder, case).values()) == {("pass", "")}
+    by_order = CUT.replace("mod:Cut", "mod:cut")  # whose parameters are weight, bias
+    records, _ = results(folder, f'{by_order}reference: {{python: "mod:cut_plainly"}}')
+    (record,) = records.values()
+    assert record["notes"] == [
+        "`kernels_under_test:cut_plainly` has no parameter `x`: it has a, seq_1_bias, seq_1_weight"
+    ]
+
+
 def test_an_instance_of_a_module_stays_as_it_was(folder):
     case = """
 function: {python: "mod:net"}
@@ -325,6 +470,19 @@ inputs: {x: {shape: [5, 3], sample: normal}, a_bias: [1, 2, 3]}
         (
             'function: {python: "mod:swihs"}\ninputs: {x: 1.0}',
             "`kernels_under_test` has no `swihs`: did you mean `swish`?",
+        ),
+        (
+            f'{CE}reference: {{python: "mod:reference_of_three"}}',
+            "`kernels_under_test:reference_of_three` has no parameter `logits`: it has z, t, w",
+        ),
+        (
+            f'{CE}reference: {{python: "mod:swapped"}}',
+            "`kernels_under_test:swapped` has no parameter `logits`: it has target, z",
+        ),
+        (
+            'function: {python: "mod:cut"}\ninputs: {x: [[1, 2]]}\nreference: {python: "mod:Net"}',
+            "a reference is a function, and `kernels_under_test:Net` is the class of a module: an "
+            "instance of one works",
         ),
     ],
 )

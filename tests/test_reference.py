@@ -132,6 +132,76 @@ def test_a_reference_that_is_not_valid_raises_with_its_place():
         check(torch.sin, normal(2), reference=3)
 
 
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("sin(y)", "`y` is not known: known are x\n      | sin(y)\n      |     ^"),
+        (
+            'gelu(x, approximat="tanh")  +\n cos(x)',
+            "`gelu` has no argument `approximat`: did you mean `approximate`?\n"
+            '      | gelu(x, approximat="tanh")  +\n'
+            "      |         ^^^^^^^^^^^^^^^^^",
+        ),
+        (
+            'gelu(x, approximate="tanh")  +\n cos(y)',
+            "`y` is not known: known are x\n      |  cos(y)\n      |      ^",
+        ),
+        (
+            {"y": "sin(x)", "z": "(y"},
+            "not a formula: '(' was never closed\n      | (y\n      | ^^",
+        ),
+        ({"1": "x"}, "`1` is no name: use letters, digits and _, not beginning with a digit"),
+        (
+            {"y": [1]},
+            "expected a formula (or, for `recurrence`, steps and states), found a list",
+        ),
+    ],
+)
+def test_a_mistake_in_a_reference_is_told_with_its_own_line(reference, message):
+    with pytest.raises(InvalidCaseError) as raised:
+        check(lambda x: x.sin(), normal(2), reference=reference)
+    assert str(raised.value) == message
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ({"y": normal(2)}, "a reference is a formula or steps of formulas, not Tensor"),
+        (
+            torch.nn.ReLU,
+            "a reference is a function, and `ReLU` is the class of a module: an instance of one "
+            "works",
+        ),
+    ],
+)
+def test_what_is_no_reference_is_refused(reference, message):
+    with pytest.raises(UsageError) as raised:
+        check(lambda x: x.sin(), normal(2), reference=reference)
+    assert str(raised.value) == message
+
+
+def test_parameters_without_names_need_a_function_as_reference():
+    class Product(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, *values):
+            ctx.save_for_backward(*values)
+            return values[0] * values[1]
+
+        @staticmethod
+        def backward(ctx, g):
+            a, b = ctx.saved_tensors
+            return g * b, g * a
+
+    at = normal(2), normal(2, seed=4)
+    with pytest.raises(UsageError) as raised:
+        check(Product.apply, at, reference="x*y")
+    assert str(raised.value) == (
+        "the function's parameters have no names that a formula can use (args[0], args[1]): write "
+        "the reference as a function of the same arguments"
+    )
+    assert check(Product.apply, at, reference=lambda x, y: x * y).ok
+
+
 def test_a_reference_that_raises_is_an_error_that_blames_nobody():
     def reference(x):
         raise ValueError("not here")
@@ -241,3 +311,18 @@ def test_a_reference_that_is_made_for_a_narrow_dtype_is_evaluated_there():
 
     report = check(mixed, normal(4, 3, dtype=torch.bfloat16), reference=lambda x: x.float() @ w)
     assert report.ok, str(report)
+
+
+def test_what_a_reference_is_no_function_of_has_the_functions_own_truth():
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(3, 2).double()
+    weight, bias = layer.weight.detach(), layer.bias.detach()
+    report = check(layer, normal(4, 3), reference=lambda x: x @ weight.T + bias)
+    assert report.ok, str(report)
+    truths = {r.quantity: r.truth for r in report.results}
+    assert truths == {
+        "out": "reference",
+        "dout/dinput": "reference",
+        "dout/dweight": "numeric",
+        "dout/dbias": "numeric",
+    }

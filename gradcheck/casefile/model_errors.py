@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from gradcheck.casefile.document import Document, Path
-from gradcheck.casefile.models import PYTHON, Case
+from gradcheck.casefile.models import PYTHON, Case, Imported
 from gradcheck.casefile.problems import Problem
 from gradcheck.language.spelling import suggestion
 
@@ -170,7 +170,8 @@ class _Errors:
         models = [self.model]
         for step in loc:
             if step == PYTHON.tag:
-                models = [model for model in models if "python" in model.model_fields]
+                named = [model for model in models if "python" in model.model_fields]
+                models = named or [Imported]
             elif str(step).startswith("("):
                 models = [model for model in models if "python" not in model.model_fields]
             fields = [model.model_fields.get(str(step)) for model in models]

@@ -27,11 +27,14 @@ _BLURRED: Final = 1e-3
 _CAUTION: Final = 8
 """A bound that is more than such a part of the value may be too small by as much: it comes from few
 levels that agree by chance. Nothing is decided by it."""
-_PARTS: Final = 16
+_PARTS: Final = 32
 """Of the step up to which an estimate holds: how closely its surroundings are looked at."""
-_MOST_PARTS: Final = 4 * _PARTS**2
-_CONTINUOUS: Final = 4.0
-"""Times the rival's deviation over a part: a stair as wide as the step rises by _PARTS times it."""
+_MOST_PARTS: Final = 16 * _PARTS  # on a side
+_CONTINUOUS: Final = 8.0
+"""Times the rival's deviation over a part: the edge of a stair that reaches as far as the step, on
+both sides, is 2·_PARTS times it; several roundings may share that. A kink's is 2."""
+_CLOSER: Final = 8
+"""Times closer, where a first look does not tell a sharp kink from a jump."""
 _ABOVE_NOISE: Final = 64
 _HOLDS: Final = 1 / 8
 """Of the way to a rival: an estimate that is no further off holds."""
@@ -144,8 +147,8 @@ def _widened(estimate: Candidates, level: Candidates, found: Differences) -> Can
     """`estimate`, reaching to the sharpest rival among the levels that contradict it.
 
     Where wide steps converge smoothly to another value, and the deviation from it is small beside
-    |f|, these values alone cannot tell a fine ripple of f, or a kink nearby, from rounding inside f:
-    both stay possible, unless a closer look shows that f has no stairs there.
+    |f|, these values alone cannot tell a fine ripple of f, or a kink nearby, from rounding inside
+    f: both stay possible, unless a closer look shows that f has no stairs there.
     """
     apart = np.abs(level.value - estimate.value)
     rival = apart > _CONTRADICTION * (level.bound + estimate.bound)
@@ -160,17 +163,21 @@ def _widened(estimate: Candidates, level: Candidates, found: Differences) -> Can
     doubted = np.flatnonzero((reach > estimate.bound) & (estimate.bound < reach * _HOLDS))
     if found.scan is not None and found.entry is not None and doubted.size:
         rivals = np.where(rival, apart, np.nan)[:, doubted]
-        stepless = _has_no_stairs(estimate.value[doubted], rivals, found, doubted)
+        own = np.argmax(level.value[:, doubted] == estimate.value[doubted], axis=0)
+        stepless = _has_no_stairs(estimate.value[doubted], own, rivals, found, doubted)
         bound[doubted[stepless]] = estimate.bound[doubted[stepless]]
     return Candidates(estimate.value, bound)
 
 
-def _has_no_stairs(value: Array, apart: Array, found: Differences, chosen: Indices) -> Flags:
+def _has_no_stairs(
+    value: Array, own: Indices, apart: Array, found: Differences, chosen: Indices
+) -> Flags:
     """Whether no rounding inside f can be why fine steps show `value` and wide ones a rival.
 
     If the rivals, that far `apart` (levels, chosen), were right, f would be stairs beside its true
     self, on one of which lie all steps that show `value`. Its edge, within the next wider step,
     is then a jump as high as the stair is wide times `apart`; f's own ripples and kinks have none.
+    Where finer steps than those of the level, `own`, that has the value show another, none is told.
     """
     assert found.scan is not None
     assert found.entry is not None
@@ -181,22 +188,27 @@ def _has_no_stairs(value: Array, apart: Array, found: Differences, chosen: Indic
     def held(gap: Array) -> Indices:
         """The widest level down from which all hold."""
         holds = ~(off > _HOLDS * gap * step + _NEAR * noise)
-        return len(step) - np.logical_and.accumulate(holds[::-1]).sum(axis=0)
+        level: Indices = len(step) - np.logical_and.accumulate(holds[::-1]).sum(axis=0)
+        return level
 
     fine, wide = held(least), held(most)
-    usable = (wide > 0) & (fine < len(step))
+    usable = (wide > 0) & (fine <= own)
     every = np.arange(len(chosen))
     inner = step[np.minimum(fine, len(step) - 1), every]
     outer = step[np.maximum(wide - 1, 0), every]
     part = inner / _PARTS
     limit = _CONTINUOUS * least * part
-    usable &= (outer > 0) & (inner > 0) & (outer <= _MOST_PARTS / 2 * part)
+    usable &= (outer > 0) & (inner > 0) & (outer <= _MOST_PARTS * part)
     usable &= limit > _ABOVE_NOISE * found.noise[-1, chosen]
     result = np.zeros(len(chosen), dtype=np.bool_)
-    if usable.any():
-        entry = found.entry[chosen[usable]]
-        largest = found.scan(entry, outer[usable], part[usable])
-        result[usable] = largest <= limit[usable]
+    for closer in (1, _CLOSER):
+        # What is no jump falls with the spacing.
+        look = np.flatnonzero(usable & ~result)
+        if look.size:
+            entry = found.entry[chosen[look]]
+            largest = found.scan(entry, outer[look], part[look] / closer)
+            result[look] = largest <= limit[look]
+            usable[look] = largest <= _CLOSER * limit[look]
     return result
 
 

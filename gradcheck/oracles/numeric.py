@@ -277,15 +277,16 @@ def _scan(function: Batched, inputs: Indices) -> Scan:
         for number, (one, wide, apart) in enumerate(distinct.tolist()):
             here, input = np.flatnonzero(which.reshape(-1) == number), inputs[int(one)]
             parts = round(wide / apart)
-            points = np.tile(function.x, (2 * parts + 1, 1))
-            at = points[:, input] + np.arange(-parts, parts + 1) * apart
-            points[:, input] = at = function.rounded(at)
-            if np.diff(at).min() < apart / 2 or np.diff(at).max() > 2 * apart:
+            at = function.rounded(function.x[input] + np.arange(-parts, parts + 1) * apart)
+            between = np.diff(at)
+            if between.min() < apart / 2 or between.max() > 2 * apart:
                 continue  # too close for numbers
-            batches = _chunks(np.arange(len(points)), 1, function.chunk)
-            parts_of = [function(points[batch])[:, output[here]] for batch in batches]
-            values = np.concatenate(parts_of)
-            bend = np.diff(np.diff(values, axis=0) / np.diff(at)[:, None], axis=0) * apart
+            values = np.empty((len(at), len(here)))
+            for batch in _chunks(np.arange(len(at)), 1, function.chunk):
+                points = np.tile(function.x, (len(batch), 1))
+                points[:, input] = at[batch]
+                values[batch] = function(points)[:, output[here]]
+            bend = np.diff(np.diff(values, axis=0) / between[:, None], axis=0) * apart
             largest[here] = np.nan_to_num(np.abs(bend).max(axis=0), nan=np.inf)
         return largest
 

@@ -213,6 +213,22 @@ def test_without_a_reference_formulas_are_of_the_inputs_and_the_output():
     assert {one.line for listed in found.derivatives.values() for one in listed} == {8, 9, 10}
 
 
+def test_a_parameter_of_a_module_is_called_as_in_formulas_or_as_in_reports():
+    for key in ("seq_2_bias", "seq.2.bias", "dout/dseq_2_bias", "dout/dseq.2.bias"):
+        found = kernel(
+            f"""
+            function: {{python: "m:Net"}}
+            inputs: {{x: 1, seq_2_bias: 2, _0_weight: 3}}
+            derivatives: {{{key}: x, "dout[0]/d0.weight": x}}
+            """
+        )
+        assert list(found.derivatives) == [key.replace(".", "_"), "dout[0]/d_0_weight"]
+
+
+def test_a_step_may_be_called_nearly_as_python_is():
+    assert case("{function: {pythons: x**2}, inputs: {x: 3}, derivatives: {x: 2*x}}").kernel is None
+
+
 @pytest.mark.parametrize(
     ("asked", "meant"),
     [
@@ -482,7 +498,38 @@ MISTAKES = {
     ),
     "a mistake in the reference": (
         (ALONE, "reference: {z: x*q, loss: z}"),
-        "5:22: `q` is not known: known are x, y",
+        "5:22: `q` is not known: known are x, y (a module's parameters that a formula uses are "
+        "listed under `inputs` too)",
+    ),
+    "a reference that is misspelled": (
+        (ALONE, 'reference: {pyton: "m:f"}'),
+        "5:17: unknown key `pyton`: did you mean `python`?",
+    ),
+    "a function that is misspelled": (
+        ("", 'function: {pythn: "m:f", arguments: {eps: 1}}\ninputs: {x: 1}'),
+        "3:16: unknown key `pythn`: did you mean `python`?",
+    ),
+    "a backward that is misspelled": (
+        (ALONE, 'backward: {pyhton: "m:f"}'),
+        "5:16: unknown key `pyhton`: did you mean `python`?",
+    ),
+    "a derivative that is misspelled": (
+        (ALONE, 'derivatives: {x: {pyton: "m:f"}}'),
+        "5:23: unknown key `pyton`: did you mean `python`?",
+    ),
+    **{
+        f"{key} beside the function": (
+            (ALONE, f"{key}: {{eps: 1}}"),
+            f"5:5: `{key}` belongs inside of `function: {{python: …, {key}: …}}`",
+        )
+        for key in ("arguments", "init")
+    },
+    "a parameter of the module that is written twice": (
+        (
+            "",
+            'function: {python: "m:f"}\ninputs: {a_b: 1}\nderivatives: {a_b: 1, dout/da.b: 2}',
+        ),
+        "5:27: `dout/da_b` is written twice: list alternatives",
     ),
     "a step of the reference that is an input": (
         (ALONE, "reference: {x: y, loss: x}"),
