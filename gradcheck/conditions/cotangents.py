@@ -125,7 +125,11 @@ def _scaled(subject: Subject, times: float) -> Iterator[str]:
 
     def scaled(graph: Graph) -> Gradients:
         found = graph.gradients([times * a for a in u])
-        return [None if one is None else _double(one) / times for one in found]
+        pairs = zip(found, subject.gradients, strict=True)
+        return [
+            one if one is None else known if _is_lost(known, times) else _double(one) / times
+            for one, known in pairs
+        ]
 
     for problem in subject.differences(
         _comparable(subject, scaled(subject.graph), subject.gradients),
@@ -134,6 +138,15 @@ def _scaled(subject: Subject, times: float) -> Iterator[str]:
         found_again=lambda: scaled(subject.anew()),
     ):
         yield f"it is not linear in its cotangent: for {times:g}·u, divided by {times:g}, {problem}"
+
+
+def _is_lost(gradient: Tensor | None, times: float) -> bool:
+    """Whether as many times as much is so small that its dtype has few digits for it."""
+    if gradient is None or not gradient.numel():
+        return False
+    limits = torch.finfo(gradient.dtype)
+    size = float(_double(gradient).abs().max())
+    return size * times < limits.smallest_normal / limits.eps
 
 
 def _comparable(subject: Subject, found: Gradients, wanted: Gradients) -> Gradients:
@@ -218,8 +231,8 @@ def sliced(tensor: Tensor) -> Tensor:
 def cut_off(tensor: Tensor) -> Tensor:
     """The same numbers, contiguous, but not where their memory begins."""
     flat = tensor.reshape(-1)
-    other = torch.full((3,), 7.0, dtype=tensor.dtype, device=tensor.device)
-    return torch.cat([other, flat, other]).narrow(0, 3, len(flat)).view(tensor.shape)
+    other = torch.full((4,), 7.0, dtype=tensor.dtype, device=tensor.device)
+    return torch.cat([other, flat, other]).narrow(0, 4, len(flat)).view(tensor.shape)
 
 
 def with_gaps(tensor: Tensor) -> Tensor:

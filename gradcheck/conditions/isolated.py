@@ -30,6 +30,8 @@ def isolated(look: Look) -> Look:
     def looked(subject: Subject) -> Iterator[str]:
         if not _is_somebodys(subject):
             raise NotApplicableError("its backward is torch's own")
+        if subject.is_large:
+            raise NotApplicableError("it has many entries: a smaller one tells as much")
         if not _CAN_FORK or subject.at.device.type != "cpu":
             yield from look(subject)
             return

@@ -43,16 +43,10 @@ def _laid_out(subject: Subject, how: str, layout: Layout, places: Sequence[int])
     if not places:
         raise NotApplicableError("no input that can lie so")
     yield from _lying(subject, f"where each input is {how}", layout, places)
-    if len(subject.at.inputs) > 1:
-        for place in places[: _count_alone(subject, layout)]:
+    if len(subject.at.inputs) > 1 and not subject.is_large:
+        for place in places[:_MOST_ALONE]:
             where = f"where {subject.at.inputs[place].name} alone is {how}"
             yield from _lying(subject, where, layout, [place])
-
-
-def _count_alone(subject: Subject, layout: Layout) -> int:
-    if not subject.is_large:
-        return _MOST_ALONE
-    return 0 if layout is sliced else 1  # slices are looked at in two ways
 
 
 def _lying(subject: Subject, where: str, layout: Layout, places: Sequence[int]) -> Iterator[str]:
