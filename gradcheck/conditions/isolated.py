@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from functools import wraps
 from typing import Any, Final
 
 from gradcheck.conditions.backward import nodes_of
@@ -26,7 +25,6 @@ def isolated(look: Look) -> Look:
     Where the function is on a CUDA device it is made here: a fork cannot go on with that.
     """
 
-    @wraps(look)
     def looked(subject: Subject) -> Iterator[str]:
         if not _is_somebodys(subject):
             raise NotApplicableError("its backward is torch's own")

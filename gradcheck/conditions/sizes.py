@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,12 +24,17 @@ from gradcheck.conditions.subject import Gradients, NotApplicableError, Subject,
 from gradcheck.user_code import account_of
 
 
-@isolated
 def broadcast_inputs(subject: Subject) -> Iterator[str]:
     """An input of size 1 in a dimension, where that means the same as its copies."""
     at = subject.at
     if sum(isinstance(one, Tensor) for one in at.named.values()) < 2:
         raise NotApplicableError("there is one input")
+    yield from _broadcast_inputs(subject)
+
+
+@isolated
+def _broadcast_inputs(subject: Subject) -> Iterator[str]:
+    at = subject.at
     is_looked_at = False
     for place in movable(subject):
         shape = at.inputs[place].shape
@@ -92,7 +98,6 @@ def _is_known(value: Tensor) -> bool:
     return bool(value.isfinite().all())
 
 
-@isolated
 def empty_inputs(subject: Subject) -> Iterator[str]:
     """All tensors of the first input's leading size with none of it, else the first input alone.
 
@@ -122,12 +127,20 @@ def empty_inputs(subject: Subject) -> Iterator[str]:
     if any(map(_is_of_integers, [*left, *_tensors_around(at.function)])):
         raise NotApplicableError("its integers may point into what would be empty")
     together = [i for i in places if belongs(at.inputs[i].shape)]
-    found = _emptied(subject, together, emptied)
-    if found is None and shape not in shapes:
-        found = _emptied(subject, [first], {})
-    if found is None:
-        raise NotApplicableError("it does not take inputs of size 0")
-    yield from found
+    choices = [(together, emptied), *([([first], {})] if shape not in shapes else [])]
+    yield from isolated(partial(_first_taken, choices))(subject)
+
+
+def _first_taken(
+    choices: Sequence[tuple[Sequence[int], dict[str, Tensor]]], subject: Subject
+) -> Iterator[str]:
+    """What is wrong with the first choice of what is empty that the function takes."""
+    for places, constants in choices:
+        found = _emptied(subject, places, constants)
+        if found is not None:
+            yield from found
+            return
+    raise NotApplicableError("it does not take inputs of size 0")
 
 
 def _is_of_integers(tensor: Tensor) -> bool:
