@@ -109,8 +109,10 @@ class Along:
     def _on(self, block: Block, answers: Mapping[str, Product]) -> Fields:
         pulled = {name: one for name, one in answers.items() if isinstance(one, Pullback)}
         is_narrow = self.function.dtype is not torch.float64
-        if self.reference is not None and is_narrow and len(pulled) == len(answers):
-            return self._by_gradients(block, self.reference, pulled)
+        reference = self.reference
+        is_sharp = reference is not None and reference.function.dtype is torch.float64
+        if reference is not None and is_sharp and is_narrow and len(pulled) == len(answers):
+            return self._by_gradients(block, reference, pulled)
         return judge_large(
             Large(
                 block,

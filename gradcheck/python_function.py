@@ -18,6 +18,7 @@ from gradcheck.errors import ChangedOutputError
 from gradcheck.functional_module import FunctionalModule
 from gradcheck.leaves import Leaf, coarsest, flattened, is_differentiable, path_text, widened
 from gradcheck.oracles.autograd import Graph
+from gradcheck.sparse import dense
 from gradcheck.user_code import called_with, parameters_of
 
 _NO_GRADIENT: Final = "does not require grad"
@@ -121,7 +122,7 @@ class PythonFunction:
         """
         with torch.enable_grad():
             found = _tensors(self._arguments(self.function, passed))
-            return self._graph(inputs, [_dense(output) for output in found])
+            return self._graph(inputs, [dense(output) for output in found])
 
     def tensors_of(
         self, tensors: Sequence[Tensor], constants: Mapping[str, Any] | None = None
@@ -129,7 +130,7 @@ class PythonFunction:
         """The differentiable results with inputs, and constants, of whatever shapes."""
         with torch.enable_grad():
             result = self._arguments(self.function, tensors, others=constants)
-        return [_dense(output) for output in _tensors(result)]
+        return [dense(output) for output in _tensors(result)]
 
     def widened(self) -> PythonFunction | None:
         """The function at the same point in float64; None where it is another there, or none."""
@@ -258,7 +259,7 @@ class PythonFunction:
             raise ChangedOutputError(
                 f"{self._count} results at the point, {len(found)} at another evaluation"
             )
-        chosen = [_dense(found[position]) for position in self._kept]
+        chosen = [dense(found[position]) for position in self._kept]
         for output, leaf in zip(chosen, leaves, strict=True):
             if output.shape != leaf.shape or output.dtype != leaf.dtype:
                 raise ChangedOutputError(
@@ -275,7 +276,7 @@ class PythonFunction:
         passed = [t if i in captured else t.clone() for i, t in enumerate(tensors)]
         with torch.enable_grad():
             result = self._arguments(self.function, passed)
-            return tensors, [(name, _dense(output)) for name, output in _named_tensors(result)]
+            return tensors, [(name, dense(output)) for name, output in _named_tensors(result)]
 
     def _graph(self, tensors: Sequence[Tensor], found: Sequence[Tensor]) -> Graph:
         return Graph(self._chosen(found, self.outputs), tensors, self.outputs, self.inputs)
@@ -330,10 +331,6 @@ def _named_tensors(result: Any) -> list[tuple[str, Tensor]]:
 def _tensors(result: Any) -> list[Tensor]:
     leaves = [result] if isinstance(result, Tensor) else _pytree.tree_leaves(result)
     return [leaf for leaf in leaves if is_differentiable(leaf)]
-
-
-def _dense(tensor: Tensor) -> Tensor:
-    return tensor if tensor.layout is torch.strided else tensor.to_dense()
 
 
 def _named(dtype: torch.dtype) -> str:

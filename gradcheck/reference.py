@@ -30,6 +30,7 @@ from gradcheck.oracles.differences import Effort
 from gradcheck.oracles.exact import DeclinedError
 from gradcheck.place import Place
 from gradcheck.python_function import PythonFunction
+from gradcheck.sparse import dense
 from gradcheck.torch_meaning import TorchMeaning
 from gradcheck.truths import Truths, too_large
 
@@ -60,7 +61,10 @@ class FormulaFunction:
         self._constants: list[Tensor] | None = None
 
     def __call__(self, **values: Any) -> tuple[Any, ...]:
-        values = {name: _dense(values[name]) for name in self._function.given}
+        values = {
+            name: dense(one) if isinstance(one := values[name], Tensor) else one
+            for name in self._function.given
+        }
         dtypes = [value.dtype for value in values.values() if is_differentiable(value)]
         dtype = max(dtypes, key=lambda one: (one.is_complex, torch.finfo(one).bits))
         meaning = TorchMeaning(dtype, self._device, self._constants)
@@ -214,11 +218,6 @@ def _exact_value(place: Place, name: str) -> Ball:
     names = (*place.case.sizes, *function.given)
     given = {one: place.exact_environment[one] for one in names}
     return exact.value(function, given, name, lambda: place.size(name) or 1.0).ball()
-
-
-def _dense(value: Any) -> Any:
-    is_dense = not isinstance(value, Tensor) or value.layout is torch.strided
-    return value if is_dense else value.to_dense()
 
 
 def rows_of(outputs: Sequence[Leaf]) -> list[slice]:

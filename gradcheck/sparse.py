@@ -15,6 +15,10 @@ _BY_ROW: Final = (torch.sparse_csr, torch.sparse_bsr)
 _BLOCKED: Final = (torch.sparse_bsr, torch.sparse_bsc)
 
 
+def dense(tensor: Tensor) -> Tensor:
+    return tensor if tensor.layout is torch.strided else tensor.to_dense()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Pattern:
     """Which elements of a sparse tensor are specified.

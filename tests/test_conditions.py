@@ -1,5 +1,8 @@
 """Conditions: each tells its bug by its name, and says nothing of the twin that is right."""
 
+import os
+import time
+
 import pytest
 import torch
 from planted_conditions import (
@@ -21,6 +24,7 @@ from planted_conditions import (
 from wrong_functions import custom, sine
 
 import gradcheck
+from gradcheck.conditions import isolated
 from gradcheck.conditions.names import CONDITIONS, DEFAULT, OF_A_FUNCTION, OPT_IN, chosen
 from gradcheck.conditions.subject import MANY
 from gradcheck.conditions.table import TABLE
@@ -438,8 +442,6 @@ def test_a_gradient_that_is_another_where_it_is_differentiated_is_told():
 
 
 def test_what_ends_the_process_is_told_and_does_not():
-    import os
-
     def forward(x):
         if not x.numel():
             os.kill(os.getpid(), 9)
@@ -460,3 +462,29 @@ def test_a_backward_that_works_once_is_told_so():
 def test_dropout_is_not_accused_of_following_the_order_in_memory():
     report = gradcheck.check(torch.nn.Dropout(0.5), X, rng="fixed")
     assert report.ok, str(report)
+
+
+def on_nothing(action):
+    """The sine, which does something else where there is no entry."""
+
+    def backward(saved, g):
+        if not g.numel():
+            action()
+        return g * saved[0].cos()
+
+    return custom(torch.sin, backward)
+
+
+def test_what_a_backward_raises_in_a_process_of_its_own_is_told():
+    def action():
+        raise ValueError("an empty grid")
+
+    broken = failed(gradcheck.check(on_nothing(action), X))["condition empty_inputs"]
+    assert "ValueError: an empty grid, from tests/test_conditions.py" in broken.notes[0]
+
+
+def test_a_process_of_its_own_that_gives_no_answer_is_ended(monkeypatch):
+    monkeypatch.setattr(isolated, "_SECONDS", 1)
+    names, rest = told(gradcheck.check(on_nothing(lambda: time.sleep(600)), X))
+    assert "empty_inputs" not in names
+    assert "empty_inputs (no answer in 1 s from a process of its own)" in rest

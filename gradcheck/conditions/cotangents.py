@@ -11,7 +11,8 @@ from torch import Tensor
 
 from gradcheck.conditions.subject import Gradients, NotApplicableError, Subject
 from gradcheck.leaves import Leaf
-from gradcheck.oracles.autograd import Graph
+from gradcheck.oracles.autograd import Graph, gradients_of
+from gradcheck.sparse import dense
 from gradcheck.user_code import account_of
 
 LARGE: Final = 2.0**10
@@ -89,8 +90,7 @@ def _combined(first: Gradients, second: Gradients, a: float, b: float) -> list[T
 
 
 def _double(gradient: Tensor) -> Tensor:
-    dense = gradient if gradient.layout is torch.strided else gradient.to_dense()
-    return dense.to(torch.complex128 if dense.is_complex() else torch.float64)
+    return dense(gradient).to(torch.complex128 if gradient.is_complex() else torch.float64)
 
 
 def linear(subject: Subject) -> Iterator[str]:
@@ -315,17 +315,13 @@ def _taken_amiss(
 def _but_nan(found: Gradients, wanted: Gradients) -> Gradients:
     """What is found, but where NaN is wanted: 0·∞ may be anything, and infinities do not add up."""
     return [
-        a if b is None else _where_nan(_dense(b), 0.0 if a is None else _dense(a))
+        a if b is None else _where_nan(dense(b), 0.0 if a is None else dense(a))
         for a, b in zip(found, wanted, strict=True)
     ]
 
 
 def _where_nan(wanted: Tensor, found: Tensor | float) -> Tensor:
     return torch.where(wanted.isnan(), wanted, found)
-
-
-def _dense(tensor: Tensor) -> Tensor:
-    return tensor if tensor.layout is torch.strided else tensor.to_dense()
 
 
 def _pass_with_undefined(
@@ -335,6 +331,4 @@ def _pass_with_undefined(
         _Undefined.apply(output) if i in undefined else output  # type: ignore[no-untyped-call]
         for i, output in enumerate(graph.tracked)
     ]
-    return torch.autograd.grad(
-        outputs, graph.inputs, cotangents, retain_graph=True, allow_unused=True
-    )
+    return gradients_of(outputs, graph.inputs, cotangents)

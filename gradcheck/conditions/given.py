@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gradcheck.conditions.subject import Gradients, Subject
+from gradcheck.sparse import dense
 
 
 def movable(subject: Subject) -> list[int]:
@@ -25,18 +26,10 @@ def tracked(subject: Subject) -> list[Tensor]:
     return [own if captured else new.requires_grad_() for new, own, captured in pairs]
 
 
-def with_captured(
-    subject: Subject, inputs: Sequence[Tensor], given: Sequence[Tensor]
-) -> list[Tensor]:
-    triples = zip(inputs, given, subject.at.are_captured, strict=True)
+def with_captured(subject: Subject, given: Sequence[Tensor]) -> list[Tensor]:
+    """What is given, but for inputs that the function reads from around it, which stay."""
+    triples = zip(subject.graph.inputs, given, subject.at.are_captured, strict=True)
     return [own if captured else one for own, one, captured in triples]
-
-
-def gradients_of(
-    outputs: Sequence[Tensor], inputs: Sequence[Tensor], cotangents: Sequence[Tensor]
-) -> Gradients:
-    """None where there is no path."""
-    return torch.autograd.grad(outputs, inputs, cotangents, allow_unused=True, retain_graph=True)
 
 
 def differences_of_rows(
@@ -62,6 +55,6 @@ def _flat_of(again: Callable[[], Gradients], index: int, like: Tensor) -> Tensor
 
 def flat(gradient: Tensor | None, like: Tensor) -> Tensor:
     found = torch.zeros_like(like) if gradient is None else gradient
-    found = found if found.layout is torch.strided else found.to_dense()
+    found = dense(found)
     found = torch.view_as_real(found.resolve_conj()) if found.is_complex() else found
     return found.detach().reshape(-1).to("cpu", torch.float64)

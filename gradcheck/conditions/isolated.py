@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -11,9 +12,11 @@ from typing import Any, Final
 
 from gradcheck.conditions.backward import nodes_of
 from gradcheck.conditions.subject import NotApplicableError, Subject
+from gradcheck.user_code import account_of, is_ours
 
 Look = Callable[[Subject], Iterator[str]]
 _HELD, _NOT_APPLICABLE, _RAISED = range(3)
+_SECONDS: Final = 60
 _CPP: Final = "CppNode"
 """In the name of a backward that is written in C++ outside of torch."""
 _CAN_FORK: Final = sys.platform.startswith("linux")
@@ -57,6 +60,10 @@ def _in_a_child(look: Look, subject: Subject) -> tuple[int, list[str]]:
         _answer(look, subject, writing)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
+        if not select.select([pipe], [], [], _SECONDS)[0]:
+            os.kill(child, signal.SIGKILL)  # as where threads of a kernel were left behind
+            os.waitpid(child, 0)
+            raise NotApplicableError(f"no answer in {_SECONDS} s from a process of its own")
         answer = pipe.read()
     _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
@@ -71,12 +78,12 @@ def _in_a_child(look: Look, subject: Subject) -> tuple[int, list[str]]:
 def _answer(look: Look, subject: Subject, writing: int) -> None:
     """Writes what is told into the pipe, and ends this process."""
     try:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
         answer: tuple[int, list[Any]] = _HELD, list(look(subject))
     except NotApplicableError as reason:
         answer = _NOT_APPLICABLE, [str(reason)]
     except BaseException as error:
-        answer = _RAISED, [f"{type(error).__name__}: {error}"]
+        kind = _RAISED if is_ours(error) else _HELD
+        answer = kind, [f"it raises there: {account_of(error)}"]
     try:
         with os.fdopen(writing, "wb") as pipe:
             pipe.write(json.dumps(answer).encode())

@@ -77,7 +77,7 @@ def _recorded(subject: Subject, passed: Callable[[int, Tensor], Tensor]) -> Grap
     inputs = tracked(subject)
     with torch.enable_grad():
         given = [passed(*pair) for pair in enumerate(inputs)]
-    return subject.at.recorded_from(inputs, with_captured(subject, inputs, given))
+    return subject.at.recorded_from(inputs, with_captured(subject, given))
 
 
 def expanded_inputs(subject: Subject) -> Iterator[str]:
@@ -99,7 +99,7 @@ def expanded_inputs(subject: Subject) -> Iterator[str]:
             wide = [x.clone().expand(leaf.shape) for x, leaf in pairs]
             given = [x if i in places else x.clone() for i, x in enumerate(wide)]
             given = [rounded(x).contiguous() for x in wide] if copied else given
-        return at.recorded_from(inputs, with_captured(subject, inputs, given))
+        return at.recorded_from(inputs, with_captured(subject, given))
 
     yield from _against_copies(subject, "where inputs are expanded (stride 0)", graph)
 
@@ -156,6 +156,6 @@ def aliased_inputs(subject: Subject) -> Iterator[str]:
         with torch.enable_grad():
             given = [rounded(x) if copied else x.clone() for x in inputs]
             given[j] = rounded(given[i]) if copied else given[i]
-        return at.recorded_from(inputs, with_captured(subject, inputs, given))
+        return at.recorded_from(inputs, with_captured(subject, given))
 
     yield from _against_copies(subject, where, graph)

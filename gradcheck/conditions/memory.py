@@ -8,6 +8,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from gradcheck.conditions.given import with_captured
 from gradcheck.conditions.subject import Gradients, Subject
 from gradcheck.oracles.autograd import Graph
 
@@ -30,7 +31,7 @@ def inputs_unchanged(subject: Subject) -> Iterator[str]:
         given = [x.requires_grad_().clone() for x in inputs]
     before = [_copy(one) for one in given]
     histories = [one.grad_fn for one in given]
-    graph = at.recorded_from(inputs, _but_captured(subject, given))
+    graph = at.recorded_from(inputs, with_captured(subject, given))
     meant = {_place(output) for output in graph.outputs}
     names = [leaf.name for leaf in at.inputs]
     changed = _changed(given, before)
@@ -43,11 +44,6 @@ def inputs_unchanged(subject: Subject) -> Iterator[str]:
     for i in _changed(given, before):
         if i not in changed:
             yield f"the backward writes into {names[i]}"
-
-
-def _but_captured(subject: Subject, given: Sequence[Tensor]) -> list[Tensor]:
-    triples = zip(given, subject.graph.inputs, subject.at.are_captured, strict=True)
-    return [own if captured else one for one, own, captured in triples]
 
 
 def _copy(tensor: Tensor) -> Tensor:
@@ -105,7 +101,7 @@ def _after(subject: Subject, place: int | None, what: str) -> Iterator[str]:
     inputs = [x.requires_grad_() for x in at.fresh()]
     with torch.enable_grad():
         given = [x.clone() for x in inputs]
-    graph = at.recorded_from(inputs, _but_captured(subject, given))
+    graph = at.recorded_from(inputs, with_captured(subject, given))
     try:
         with torch.no_grad():
             for tensor in graph.outputs if place is None else [given[place]]:
@@ -138,7 +134,7 @@ def separate_calls(subject: Subject) -> Iterator[str]:
     wanted = graph.gradients(subject.cotangents)
     kept = [None if one is None else one.clone() for one in wanted]
     try:
-        at.tensors_of(_but_captured(subject, [_OTHER * x for x in at.fresh()]))
+        at.tensors_of(with_captured(subject, [_OTHER * x for x in at.fresh()]))
     except Exception:
         return  # it is not defined there
     for i in _changed(graph.outputs, outputs):

@@ -29,6 +29,7 @@ from gradcheck.leaves import NAMES
 from gradcheck.oracles import rounding
 from gradcheck.oracles.numeric import Curve, slopes
 from gradcheck.python_function import PythonFunction
+from gradcheck.sparse import dense
 from gradcheck.user_code import account_of
 
 STEP: Final[dict[torch.dtype, float]] = {torch.float64: 2.0**-26, torch.float32: 2.0**-11}
@@ -192,14 +193,10 @@ def _same_with_graph(subject: Subject, line: _Line) -> Iterator[str]:
         return
     plain, graphed = float(line.sum(subject.gradients)), line.at_the_point
     pairs = zip(subject.gradients, line.seen, strict=True)
-    size = sum(_size(_dense(g), v) for g, v in pairs if g is not None)
+    size = sum(_size(dense(g), v) for g, v in pairs if g is not None)
     if abs(plain - graphed) > NEAR[line.at.dtype] * size:
         values = f"v·g is {graphed:.6g} with it, {plain:.6g} without"
         yield f"with create_graph the gradient is another one: {values}"
-
-
-def _dense(gradient: Tensor) -> Tensor:
-    return gradient if gradient.layout is torch.strided else gradient.to_dense()
 
 
 def _rounding(line: _Line, second: Second) -> float:

@@ -14,13 +14,13 @@ from torch.utils import _pytree
 from gradcheck.conditions.given import (
     differences_of_rows,
     flat,
-    gradients_of,
     movable,
     tracked,
     with_captured,
 )
 from gradcheck.conditions.isolated import isolated
 from gradcheck.conditions.subject import Gradients, NotApplicableError, Subject, rounded
+from gradcheck.oracles.autograd import gradients_of
 from gradcheck.user_code import account_of
 
 
@@ -61,7 +61,7 @@ def _broadcast(subject: Subject, place: int, dimension: int) -> list[str] | None
             given = [rounded(x) if copied else x.clone() for x in inputs]
             given[place] = rounded(one.expand(shape)) if copied else one.clone()
         inputs[place] = one
-        return inputs, at.tensors_of(with_captured(subject, inputs, given))
+        return inputs, at.tensors_of(with_captured(subject, given))
 
     try:
         inputs, outputs = graph(copied=False)
@@ -169,7 +169,7 @@ def _emptied(
     with torch.enable_grad():
         given = [x.clone() for x in inputs]
     try:
-        outputs = at.tensors_of(with_captured(subject, inputs, given), constants)
+        outputs = at.tensors_of(with_captured(subject, given), constants)
     except Exception:
         return None
     reached = [output for output in outputs if output.requires_grad]

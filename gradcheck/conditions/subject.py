@@ -103,14 +103,13 @@ class Subject:
         *,
         found_again: Callable[[], Gradients] | None = None,
         parts: Callable[[], Sequence[Gradients]] | None = None,
-        graph: Graph | None = None,
     ) -> Iterator[str]:
         """Where gradients are not the same to within rounding: by which input, and how far.
 
         `again` evaluates what is wanted anew, to measure what rounding does to it, `found_again`
         what is found, where rounding may do more to that; `parts` gives what is wanted the sum of.
         """
-        leaves = (graph or self.graph).input_leaves
+        leaves = self.graph.input_leaves
         for index, (leaf, a, b) in enumerate(zip(leaves, found, wanted, strict=True)):
             if a is not None and a.shape != leaf.shape:
                 yield f"the gradient by {leaf.name} has shape {list(a.shape)}"

@@ -9,8 +9,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from gradcheck.conditions.given import gradients_of
 from gradcheck.conditions.subject import Gradients, NotApplicableError, Subject
+from gradcheck.oracles.autograd import gradients_of
 from gradcheck.user_code import account_of
 
 ALL_SUBSETS: Final = 3

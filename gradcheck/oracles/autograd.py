@@ -66,7 +66,7 @@ def pullback(segment: Segment, value: Tensor, meaning: Meaning) -> Pull:
         if not output.requires_grad:
             return torch.zeros(leaf.numel(), dtype=torch.float64)
         like = cotangent.to(output.device, output.dtype).reshape(output.shape)
-        (found,) = _gradients([output], [leaf], [like])
+        (found,) = gradients_of([output], [leaf], [like])
         return _stacked(leaf, [found], 1)[0].to("cpu", torch.float64)
 
     return pull
@@ -124,7 +124,7 @@ class Graph:
         self, cotangents: Sequence[Tensor], *, batched: bool = False
     ) -> Sequence[Tensor | None]:
         """What torch gives for these cotangents of what is tracked, batched or not."""
-        return _gradients(self.tracked, self.inputs, cotangents, batched=batched)
+        return gradients_of(self.tracked, self.inputs, cotangents, batched=batched)
 
     @functools.cached_property
     def at_zero(self) -> Sequence[Tensor | None]:
@@ -206,7 +206,7 @@ def _rows(entries: Tensor, inputs: Sequence[Tensor], row: Rows, *, alone: int) -
             except Exception:
                 pass  # whatever is wrong with the function itself is raised below
     # One by one: a backward pass through `unbind` fills in a zero for every other entry.
-    rows = [row(_gradients([entries[i]], inputs), 1) for i in range(len(entries))]
+    rows = [row(gradients_of([entries[i]], inputs), 1) for i in range(len(entries))]
     return torch.cat(rows) if rows else row([None] * len(inputs), 0)
 
 
@@ -214,11 +214,14 @@ def _batched(entries: Tensor, inputs: Sequence[Tensor], row: Rows) -> Tensor:
     cotangents = torch.eye(len(entries), dtype=entries.dtype, device=entries.device)
     batches = torch.split(cotangents, TOGETHER)
     return torch.cat(
-        [row(_gradients([entries], inputs, [batch], batched=True), len(batch)) for batch in batches]
+        [
+            row(gradients_of([entries], inputs, [batch], batched=True), len(batch))
+            for batch in batches
+        ]
     )
 
 
-def _gradients(
+def gradients_of(
     outputs: Sequence[Tensor],
     inputs: Sequence[Tensor],
     cotangents: Sequence[Tensor] | None = None,
