@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gradcheck.ball import Ball
+from gradcheck.beside import Beside
 from gradcheck.conclusion import Fields
 from gradcheck.demands import Demands
 from gradcheck.errors import ChangedOutputError, ShapeError
@@ -37,6 +39,7 @@ class Along:
     demands: Demands
     notes: tuple[str, ...]
     accepted_spread: Callable[[float], float]
+    beside: Beside | None = None
 
     def results(self, *, is_tracked: bool) -> Iterator[Fields]:
         """Verdicts on torch's derivatives, unless it has none, and on what was written by hand."""
@@ -125,14 +128,23 @@ class Along:
                 accepted_spread=self.accepted_spread if block is self._blocks[0] else None,
                 notes=self.notes,
                 source="" if self.reference is None else NAME,
+                others=self._others,
             )
         )
 
     def _by_gradients(
         self, block: Block, reference: Reference, answers: Mapping[str, Pullback]
     ) -> Fields:
-        found = Gradients(block, reference, answers, self.demands, self.settings.waiver, self.notes)
-        return found.judge()
+        waiver = self.settings.waiver
+        return Gradients(
+            block, reference, answers, self.demands, waiver, self.notes, self._others
+        ).judge()
+
+    def _others(self, ask: Callable[[Pullback], Ball]) -> dict[str, Ball]:
+        """The answer of another device, to be seen beside."""
+        if self.beside is None:
+            return {}
+        return self.beside.answers(self.function, lambda one: ask(Pullback.of(one)))
 
     def _contracted(self, block: Block, one: Derivative) -> Contracted:
         """What was written by hand, a value or a function of the arguments, as a product."""

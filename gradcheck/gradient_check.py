@@ -21,7 +21,7 @@ from gradcheck.ball import Array, Ball
 from gradcheck.conclusion import Fields, conclude
 from gradcheck.demands import Demands
 from gradcheck.function_answers import Block
-from gradcheck.large_check import MANY, Large, judge_large
+from gradcheck.large_check import MANY, Large, Others, judge_large, no_others
 from gradcheck.oracles import rounding
 from gradcheck.oracles.batched import Batched
 from gradcheck.oracles.directional import random_entries
@@ -45,6 +45,7 @@ class Gradients:
     demands: Demands
     waiver: Waiver | None = None
     notes: tuple[str, ...] = ()
+    others: Others = no_others
 
     def judge(self) -> Fields:
         """The verdict on all who answer. Raises what the functions raise."""
@@ -65,6 +66,7 @@ class Gradients:
             demands=self.demands,
             label=self._label,
             notes=(*self.notes, self._account()),
+            others=self.others(self._gradients) if judgement.verdict != "pass" else {},
             source=NAME,
         )
 
@@ -129,6 +131,13 @@ class Gradients:
         narrow = Pullback.of(self.reference.narrow).measured_gradient(cotangent)
         radius = np.maximum(own.radius, narrow.radius)[self.block.columns]
         return Ball(own.midpoint[self.block.columns], radius, "estimated")
+
+    def _gradients(self, product: Pullback) -> Ball:
+        found = [product.measured_gradient(u) for u in self._cotangents]
+        columns = self.block.columns
+        return self._stacked(
+            [Ball(one.midpoint[columns], one.radius[columns], "estimated") for one in found]
+        )
 
     def _label(self, index: tuple[int, ...]) -> str:
         number, flat = index

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import copy
-import functools
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from torch import Tensor, nn
 from torch.utils import _pytree
 
+from gradcheck.beside import Beside
 from gradcheck.callables import called, has_jvp
 from gradcheck.conclusion import Fields
 from gradcheck.conditions.names import chosen
@@ -49,6 +50,7 @@ def check(
     masked: bool = False,
     forward: bool | None = None,
     name: str | None = None,
+    domain: Mapping[str, Any] | None = None,
     **case: Any,
 ) -> Report:
     """Whether torch's derivatives of a function at a point, and hand-written ones, are right.
@@ -77,6 +79,10 @@ def check(
     derivatives. `masked` looks at the specified elements of sparse inputs only, and `forward` at
     torch's forward mode too, as it does for a function with a jvp of its own.
 
+    With a `domain`, as in `{"x": (0, inf), "p": [0, 1], "w": "[-2, 2)"}`, a search follows: what is
+    wrong at other values of the inputs that it names is a failure too, whose point is `found`, with
+    the simplest such values in its notes. The ends of a tuple are not in it, those of a list are.
+
     A `function` that is a text, or a mapping of steps, is written in the case language: then
     `inputs` and `derivatives` are mappings, and `case` is whatever else a case file may say.
 
@@ -96,6 +102,7 @@ def check(
             "reference": reference,
             "conditions": None if conditions == _ALL else conditions,
             "rng": rng,
+            "domain": domain,
             **case,
         }
         results = check_expression(function, inputs, derivatives or {}, name or "check", settings)
@@ -119,24 +126,42 @@ def check(
         reference=None if reference is None else reference_of(reference, inputs, subgradient),
         conditions=chosen([conditions] if isinstance(conditions, str) else conditions),
     )
-    made = functools.partial(PythonFunction, masked=masked, seeded=is_fixed(rng))
+    made = partial(PythonFunction, masked=masked, seeded=is_fixed(rng))
+
+    def elsewhere(others: Any) -> Iterator[Result]:
+        own = None if reference is None else reference_of(reference, others, subgradient)
+        callables = {n: list(filter(_is_function, one)) for n, one in plan.derivatives.items()}
+        there = {n: one for n, one in callables.items() if one}
+        asked = replace(plan, reference=own, derivatives=there, conditions=(), beside=None)
+        return _results(wanted, others, made, asked, name)
+
+    search = None
+    if domain is not None:
+        from gradcheck.search.functions import FunctionSearch
+
+        search = FunctionSearch(wanted, inputs, domain, elsewhere)
     with checking():
-        plan = replace(plan, beside=_on_the_cpu(wanted, inputs, made))
-        return Report(tuple(_results(wanted, inputs, made, plan, name)))
+        if any(tensor.device.type != "cpu" for tensor in _tensors(inputs)):
+            plan = replace(plan, beside=Beside(partial(_on_the_cpu, wanted, inputs, made)))
+        here = tuple(_results(wanted, inputs, made, plan, name))
+        return Report((*here, *(search.results() if search else ())))
+
+
+def _is_function(derivative: Derivative) -> bool:
+    """Whether it holds anywhere: numbers are those at one point."""
+    return callable(derivative.value)
+
+
+def _tensors(inputs: Any) -> list[Tensor]:
+    return [one for one in _pytree.tree_leaves(inputs) if isinstance(one, Tensor)]
 
 
 def _on_the_cpu(
     function: Callable[..., Any], inputs: Any, made: Callable[..., PythonFunction]
-) -> PythonFunction | None:
-    """The function there, where its inputs are on another device, and it runs on the CPU too."""
-    tensors = [one for one in _pytree.tree_leaves(inputs) if isinstance(one, Tensor)]
-    if all(tensor.device.type == "cpu" for tensor in tensors):
-        return None
-    try:
-        own = copy.deepcopy(function).cpu() if isinstance(function, nn.Module) else function
-        return made(own, _pytree.tree_map(_moved, inputs))
-    except Exception:
-        return None
+) -> Callable[[], PythonFunction]:
+    """What makes the function of inputs that are there."""
+    own = copy.deepcopy(function).cpu() if isinstance(function, nn.Module) else function
+    return partial(made, own, _pytree.tree_map(_moved, inputs))
 
 
 def _moved(value: Any) -> Any:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import copy
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from itertools import chain, repeat
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from gradcheck.beside import Beside
 from gradcheck.callables import called, has_jvp
 from gradcheck.casefile.kernel import Derivative as Written
 from gradcheck.casefile.kernel import Import, Kernel
@@ -40,6 +43,31 @@ def judge_kernel(place: Place, imports: Imports) -> Iterator[Fields]:
     yield from _Check(place, imports).results()
 
 
+def planned(place: Place, imports: Imports) -> tuple[PythonFunction, Plan]:
+    """A case's Python function, and how it is checked.
+
+    Raises:
+        GradcheckError: It cannot be imported, or what the case says of it cannot be meant.
+        Exception: What the function raises.
+    """
+    return _Check(place, imports).planned()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FormulaOfValues:
+    """A formula of a case's values and of its function's output `out`: a derivative of that."""
+
+    expression: Expression
+    place: Place
+    out: Tensor
+
+    def __call__(self) -> Any:
+        place = self.place
+        scope = {**place.environment, "out": self.out}
+        meaning = TorchMeaning(TORCH_DTYPE[place.dtype], place.device)
+        return meaning.tensor(self.expression.evaluate(scope, meaning))
+
+
 class _Check:
     def __init__(self, place: Place, imports: Imports) -> None:
         kernel = place.case.kernel
@@ -50,7 +78,7 @@ class _Check:
 
     def results(self) -> Iterator[Fields]:
         try:
-            at = self._at(self.place.device)
+            at = self._at(self.place.device)()
         except GradcheckError:
             raise
         except Exception as error:
@@ -59,13 +87,17 @@ class _Check:
         for fields in judge_plan(at, self._plan(at)):
             yield {**fields, "line": fields.get("line") or self.kernel.function.line}
 
-    def _at(self, device: torch.device) -> PythonFunction:
-        """The function at the place, but on a device."""
+    def planned(self) -> tuple[PythonFunction, Plan]:
+        at = self._at(self.place.device)()
+        return at, self._plan(at)
+
+    def _at(self, device: torch.device) -> Callable[[], PythonFunction]:
+        """What makes the function at the place, but on a device."""
         function, values = self._function(device), self._values(device)
         if isinstance(function, nn.Module):
             values = _installed(function, values)
         given, names = self._arguments(function, values)
-        return PythonFunction(function, given, names=names, seeded=self.kernel.is_seeded)
+        return partial(PythonFunction, function, given, names=names, seeded=self.kernel.is_seeded)
 
     def _function(self, device: torch.device) -> Callable[..., Any]:
         """What is called: a module's class is made, with what is random in it seeded."""
@@ -80,7 +112,8 @@ class _Check:
 
     def _made(self, owner: type[nn.Module]) -> nn.Module:
         with torch.random.fork_rng([]):
-            torch.manual_seed(zlib.crc32(self.place.case.name.encode()))
+            # Not that of CUDA, which torch.manual_seed sets too: a module is made on the CPU.
+            torch.default_generator.manual_seed(zlib.crc32(self.place.case.name.encode()))
             return owner(**self.kernel.init)
 
     def _values(self, device: torch.device) -> dict[str, Any]:
@@ -133,19 +166,8 @@ class _Check:
     def _derivative(self, written: Written, at: PythonFunction) -> Derivative:
         if isinstance(written, Import):
             return Derivative(self.imports.load(written), str(written), written.line)
-        out = at.graph.outputs[0].detach()
-        return Derivative(self._formula(written, out), written.text, written.line)
-
-    def _formula(self, expression: Expression, out: Tensor) -> Callable[[], Any]:
-        """A formula of the arguments' values, and of the output `out`."""
-        place = self.place
-
-        def evaluate() -> Any:
-            scope = {**place.environment, "out": out}
-            meaning = TorchMeaning(TORCH_DTYPE[place.dtype], place.device)
-            return meaning.tensor(expression.evaluate(scope, meaning))
-
-        return evaluate
+        formula = FormulaOfValues(written, self.place, at.graph.outputs[0].detach())
+        return Derivative(formula, written.text, written.line)
 
     def _pass(self, written: Import | None) -> Derivative | None:
         if written is None:
@@ -206,14 +228,9 @@ class _Check:
             return None
         return [name for name in parameters.names if name in given]
 
-    def _beside(self) -> PythonFunction | None:
-        """The function on the CPU, where it is checked on another device and runs there too."""
-        if self.place.device == CPU:
-            return None
-        try:
-            return self._at(CPU)
-        except Exception:
-            return None
+    def _beside(self) -> Beside | None:
+        """The function on the CPU, where it is checked on another device."""
+        return None if self.place.device == CPU else Beside(lambda: self._at(CPU))
 
 
 class _InOrder:

@@ -54,13 +54,21 @@ def is_large(outputs: int, inputs: int) -> bool:
     return inputs > MOST_INPUTS or inputs * outputs > MOST_ENTRIES
 
 
+Others = Callable[[Callable[[Pullback], Ball]], dict[str, Ball]]
+"""Who else answers, by name, what is asked of a backward."""
+
+
+def no_others(ask: Callable[[Pullback], Ball]) -> dict[str, Ball]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Large:
     """A block of the Jacobian of a function R^n → R^m at a point, and who answers for it.
 
     The `waiver` says what the caller accepts beside all error bounds, and `accepted_spread` how far
     two backward passes may differ that give so much; None where that is not asked. `source` is the
-    truth's name, where that is not the function's own derivative.
+    truth's name, where that is not the function's own derivative, and `others` are for the reader.
     """
 
     block: Block
@@ -75,6 +83,7 @@ class Large:
     source: str = ""
     line: int = 0
     formula: str = ""
+    others: Others = no_others
 
 
 def judge_large(large: Large) -> Fields:
@@ -133,11 +142,18 @@ class _LargeCheck:
             label=lambda index: f"u·({self.block.quantity})·d, look {index[0] + 1}",
             formula=large.formula,
             notes=(*large.notes, self._account(judgement.resolution)),
+            others=large.others(self._looked) if judgement.verdict != "pass" else {},
             source=large.source,
         )
         if fields["verdict"] == "fail" and judgement.worst_entry and judgement.blame:
             fields |= self._located(judgement.blame[0], judgement.worst_entry[0], fields, entry)
         return fields
+
+    def _looked(self, product: Pullback) -> Ball:
+        """Each look, as that has it."""
+        draw = self.draw
+        pairs = [(draw.cotangents[u], draw.directions[d]) for u, d in draw.looks]
+        return stacked([product.measured(*pair) for pair in pairs], 1 / draw.scale)
 
     def _pass_varies(self, product: Product) -> str:
         """What is wrong with the backward if two passes differ; empty where they do not."""
@@ -277,9 +293,15 @@ class _LargeCheck:
             note = "no single entry explains it: the error is spread over many"
             return {"notes": (*fields["notes"], note)}
         entry = _entry(block, row, column)
+        others = self.large.others(lambda one: one.measured(unit, axis))
         said = {
             **{name: Answer(value, 0.0) for name, value in answers.items()},
-            "numeric": Answer(float(numeric.midpoint[0]), float(numeric.radius[0])),
+            **{
+                name: Answer(float(ball.midpoint) / draw.scale, 0.0)
+                for name, ball in others.items()
+                if name in fields["entries"][0].answers
+            },
+            fields["truth"]: Answer(float(numeric.midpoint[0]), float(numeric.radius[0])),
         }
         return {
             "entries": (EntryAnswers(block.label(entry), entry, said), *fields["entries"]),

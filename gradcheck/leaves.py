@@ -48,7 +48,7 @@ def widened(dtype: torch.dtype) -> torch.dtype:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Leaf:
-    """A tensor of this name, shape, dtype and layout, as real numbers: its entries.
+    """A tensor of this name, shape, dtype, layout and device, as real numbers: its entries.
 
     A complex number counts twice, first its real part. Of a sparse tensor the entries are the
     elements that `sparse` specifies.
@@ -58,13 +58,14 @@ class Leaf:
     shape: torch.Size
     dtype: torch.dtype
     sparse: Pattern | None = None
+    device: torch.device | None = None
 
     @classmethod
     def of(cls, name: str, tensor: Tensor, *, masked: bool = True) -> Leaf:
         """The leaf that this tensor is; unless `masked`, every element of a sparse one counts."""
         is_dense = tensor.layout is torch.strided
         found = None if is_dense else pattern(tensor, whole=not masked)
-        return cls(name, tensor.shape, tensor.dtype, found)
+        return cls(name, tensor.shape, tensor.dtype, found, tensor.device)
 
     @property
     def entries_shape(self) -> tuple[int, ...]:
@@ -89,7 +90,8 @@ class Leaf:
         """
         # Pairs of numbers are not complex numbers wherever they stand in memory.
         is_new = copy or dtype.is_complex
-        own = entries.to(REAL.get(dtype, dtype), copy=is_new).reshape(self.entries_shape)
+        device = self.device or entries.device
+        own = entries.to(device, REAL.get(dtype, dtype), copy=is_new).reshape(self.entries_shape)
         values = torch.view_as_complex(own) if dtype.is_complex else own
         if self.sparse is None:
             return values
@@ -101,7 +103,8 @@ class Leaf:
             return torch.zeros((count, self.count), dtype=torch.float64)
         dense = found if found.layout is torch.strided else found.to_dense()
         if self.sparse is not None:
-            return self._selected(dense.reshape(self.shape)).reshape(1, -1).to(torch.float64)
+            dense = self._selected(dense.reshape(self.shape))
+            return dense.reshape(1, -1).to("cpu", torch.float64)
         return _parts(dense).reshape(count, -1).to("cpu", torch.float64)
 
     def held(self, tensor: Tensor) -> Tensor:

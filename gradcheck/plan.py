@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from gradcheck.beside import Beside
 from gradcheck.conclusion import Fields
 from gradcheck.conditions.looking import judge_conditions
 from gradcheck.conditions.names import OF_A_FUNCTION
@@ -43,7 +44,7 @@ class Plan:
     jvp: Derivative | None = None
     reference: Callable[[PythonFunction], Reference] | None = None
     conditions: tuple[str, ...] = ()
-    beside: PythonFunction | None = None
+    beside: Beside | None = None
 
 
 def judge_plan(at: PythonFunction, plan: Plan) -> Iterator[Fields]:
@@ -52,7 +53,11 @@ def judge_plan(at: PythonFunction, plan: Plan) -> Iterator[Fields]:
     Raises:
         UsageError, InvalidCaseError: What was written cannot be meant.
     """
-    derivatives = by_quantity(plan.derivatives, at)
+    try:
+        written = written_of(plan, at)
+    except RaisedError as error:
+        yield error.fields()
+        return
     reference = None
     if plan.reference is not None:
         try:
@@ -67,9 +72,6 @@ def judge_plan(at: PythonFunction, plan: Plan) -> Iterator[Fields]:
             yield {"verdict": "error", "blame": "", "notes": (note,)}
             return
     try:
-        written = Written(
-            derivatives, _attached(at, plan.backward, "backward"), _attached(at, plan.jvp, "jvp")
-        )
         known: set[str] = set()
         blamed: set[str] = set()
         sound = True
@@ -104,6 +106,18 @@ def _of_a_backward(
     found = judge_conditions(backward.function, names, "handwritten", except_for=left_out)
     for fields in found:
         yield {**fields, "quantity": f"{fields['quantity']} (backward)", **told}
+
+
+def written_of(plan: Plan, at: PythonFunction) -> Written:
+    """What was written by hand, passes as those of functions that have them.
+
+    Raises:
+        UsageError: A derivative is of nothing that the function has.
+        RaisedError: The function raises where a pass is in the place of torch's.
+    """
+    derivatives = by_quantity(plan.derivatives, at)
+    backward, jvp = _attached(at, plan.backward, "backward"), _attached(at, plan.jvp, "jvp")
+    return Written(derivatives, backward, jvp)
 
 
 def _attached(at: PythonFunction, written: Derivative | None, name: str) -> Pass | None:

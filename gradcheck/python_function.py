@@ -89,8 +89,8 @@ class PythonFunction:
     def point(self) -> Tensor:
         """The inputs' entries (n,), in float64."""
         given = zip(self.inputs, self._arguments.given, strict=True)
-        parts = [leaf.held(tensor.detach()).to(torch.float64) for leaf, tensor in given]
-        return torch.cat(parts)
+        parts = [leaf.held(tensor.detach()) for leaf, tensor in given]
+        return torch.cat([part.to(self.device, torch.float64) for part in parts])
 
     def value(self) -> Tensor:
         """The outputs' entries (m,), of one more evaluation at the point, in float64."""
@@ -99,7 +99,8 @@ class PythonFunction:
     @cached_property
     def known_value(self) -> Tensor:
         """The outputs' entries (m,), of the evaluation that torch recorded, in float64."""
-        return _joined([output.detach() for output in self.graph.outputs], self.outputs)
+        found = [output.detach() for output in self.graph.outputs]
+        return _joined(found, self.outputs, self.device)
 
     @property
     def known_real(self) -> Tensor | None:
@@ -238,7 +239,8 @@ class PythonFunction:
     ) -> Tensor:
         with torch.enable_grad():
             found = _tensors(self._evaluated(tensors, wide=wide))
-        return _joined([output.detach() for output in self._chosen(found, leaves)], leaves)
+        chosen = [output.detach() for output in self._chosen(found, leaves)]
+        return _joined(chosen, leaves, self.device)
 
     def _evaluated(self, tensors: Sequence[Tensor], *, wide: bool) -> Any:
         """The result; a function that asks for a gradient itself is given inputs that have one."""
@@ -305,20 +307,24 @@ def _unreached(graph: Graph) -> frozenset[int]:
 
 
 def _parted(entries: Tensor, leaves: Sequence[Leaf]) -> list[Tensor]:
-    """Tensors with these entries (n,), which they may be views of."""
+    """Tensors with these entries (n,), which on the CPU they may be views of.
+
+    A kernel on another device may rely on where memory begins.
+    """
     parts = torch.split(entries, [leaf.count for leaf in leaves])
+    copy = entries.device.type != "cpu"
     return [
-        leaf.tensor(part, leaf.dtype, copy=False) for leaf, part in zip(leaves, parts, strict=True)
+        leaf.tensor(part, leaf.dtype, copy=copy) for leaf, part in zip(leaves, parts, strict=True)
     ]
 
 
-def _joined(tensors: Sequence[Tensor], leaves: Sequence[Leaf]) -> Tensor:
-    """Their entries (m,), in float64."""
+def _joined(tensors: Sequence[Tensor], leaves: Sequence[Leaf], device: torch.device) -> Tensor:
+    """Their entries (m,), in float64 on a device."""
     pairs = zip(leaves, tensors, strict=True)
-    parts = [leaf.entries(tensor).to(torch.float64) for leaf, tensor in pairs]
+    parts = [leaf.entries(tensor).to(device, torch.float64) for leaf, tensor in pairs]
     if len(parts) == 1:
         return parts[0]
-    return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.float64)
+    return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.float64, device=device)
 
 
 def _named_tensors(result: Any) -> list[tuple[str, Tensor]]:

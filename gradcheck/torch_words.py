@@ -118,6 +118,11 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     return torch.kron(input.contiguous(), other.contiguous())
 
 
+def trace(input: Tensor) -> Tensor:
+    # torch 2.11's own takes neither float16 nor bfloat16 on the CPU.
+    return input.diagonal().sum() if input.ndim == 2 else torch.trace(input)  # which says why not
+
+
 def gather(input: Tensor, index: Tensor, dim: int) -> Tensor:
     return pick(lambda source, at: torch.gather(source, dim, at), input, as_index(index))
 

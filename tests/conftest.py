@@ -5,13 +5,38 @@ from pathlib import Path
 from textwrap import dedent, indent
 
 import pytest
+import torch
 
+from gradcheck import devices
 from gradcheck.casefile.load import load
 from gradcheck.oracles.exact import DeclinedError
 from gradcheck.results import Result
 from gradcheck.runner import jobs, run
 
 Check = Callable[..., list[Result]]
+
+# Asked for before any test hides the devices: an answer is for good.
+HAS_CUDA, AVAILABLE = torch.cuda.is_available(), devices.available
+
+
+@pytest.fixture(autouse=True)
+def cpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests count what they find on the CPU: other devices they ask for, as by `cuda`."""
+    monkeypatch.setattr(devices, "available", lambda: {"cpu": "cpu"})
+
+
+@pytest.fixture
+def programs_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs that the test starts find the CPU alone."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+
+
+@pytest.fixture
+def cuda(cpu_alone: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The devices of this machine, if there is one of CUDA among them."""
+    if not HAS_CUDA:
+        pytest.skip("there is no CUDA device here")
+    monkeypatch.setattr(devices, "available", AVAILABLE)
 
 
 @pytest.fixture

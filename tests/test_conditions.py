@@ -483,8 +483,33 @@ def test_what_a_backward_raises_in_a_process_of_its_own_is_told():
     assert "ValueError: an empty grid, from tests/test_conditions.py" in broken.notes[0]
 
 
+def test_where_torchs_engine_refuses_a_fork_the_look_goes_on_here(monkeypatch):
+    """As on a machine with a GPU, once there was a backward pass."""
+    own, grad = os.getpid(), torch.autograd.grad
+
+    def here_only(*arguments, **keywords):
+        if os.getpid() != own:
+            raise RuntimeError("Unable to handle this with fork-based multiprocessing.")
+        return grad(*arguments, **keywords)
+
+    def action():
+        raise ValueError(f"in process {os.getpid()}")
+
+    monkeypatch.setattr(torch.autograd, "grad", here_only)
+    broken = failed(gradcheck.check(on_nothing(action), X))["condition empty_inputs"]
+    assert f"ValueError: in process {own}, from" in broken.notes[0]
+    assert gradcheck.check(on_nothing(lambda: None), X).ok
+
+
 def test_a_process_of_its_own_that_gives_no_answer_is_ended(monkeypatch):
     monkeypatch.setattr(isolated, "_SECONDS", 1)
-    names, rest = told(gradcheck.check(on_nothing(lambda: time.sleep(600)), X))
+
+    def forward(x):
+        if not x.numel():
+            time.sleep(600)
+        return x.sin()
+
+    function = custom(forward, lambda saved, g: g * saved[0].cos())
+    names, rest = told(gradcheck.check(function, X))
     assert "empty_inputs" not in names
     assert "empty_inputs (no answer in 1 s from a process of its own)" in rest

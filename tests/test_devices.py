@@ -59,7 +59,7 @@ def test_one_cuda_device_is_not_started_to_learn_its_kind(monkeypatch):
     assert available() == {"cpu": "cpu", "cuda:0": "A100", "cuda:1": "H100"}
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no device cuda here")
+@pytest.mark.usefixtures("cuda")
 @pytest.mark.parametrize("path", sorted(CASES.glob("*.grad.yaml")), ids=lambda path: path.name)
 def test_the_library_passes_on_cuda(path):
     results = [r for job in jobs(load(path).cases, device="cuda") for r in run(job)]

@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("programs_on_the_cpu")
 GOOD = """
 cases:
   square:

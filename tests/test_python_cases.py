@@ -1,6 +1,7 @@
 """Cases whose function is in Python, from the file to the verdict."""
 
 import json
+import os
 import sys
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from click.testing import CliRunner
 
 from gradcheck import kernels
+from gradcheck.beside import Beside
 from gradcheck.casefile.load import load
 from gradcheck.cli import cli
 from gradcheck.function_check import judge_function
@@ -15,6 +17,7 @@ from gradcheck.imports import Imports
 from gradcheck.place import Place
 from gradcheck.plan import Plan, judge_plan
 from gradcheck.python_function import PythonFunction
+from gradcheck.references import reference_of
 from gradcheck.runner import jobs, run
 from gradcheck.settings import Settings
 from gradcheck.torch_state import checking
@@ -564,12 +567,83 @@ def test_the_answer_of_the_cpu_stands_beside_one_that_is_wrong():
 
     with checking():
         at, beside = PythonFunction(Wrong.apply, x), PythonFunction(torch.sin, x)
-        (fields,) = judge_plan(at, Plan(beside=beside))
+        (fields,) = judge_plan(at, Plan(beside=Beside(lambda: lambda: beside)))
         assert (fields["verdict"], fields["blame"]) == ("fail", "autograd")
         answers = fields["entries"][0].answers
         assert answers["cpu"].value == pytest.approx(float(x[fields["entries"][0].index[0]].cos()))
-        (right,) = judge_function(beside, Settings(), beside=at)
+        never = Beside(lambda: pytest.fail("what is right is asked for on the CPU too"))
+        (right,) = judge_function(beside, Settings(), beside=never)
         assert right["verdict"] == "pass"
+
+
+class Doubled(torch.autograd.Function):
+    """The sine, whose backward has one entry that is twice what it should be."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.sin()
+
+    @staticmethod
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        found = g * x.cos()
+        found[7] *= 2
+        return found
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("reference", [None, "sin(x)"])
+def test_so_it_does_where_there_are_many_entries(dtype, reference):
+    x = torch.linspace(-1, 1, 3_000, dtype=dtype)
+    made = None if reference is None else reference_of(reference, x, False)
+    with checking():
+        at = PythonFunction(lambda x: Doubled.apply(x), x)
+        beside = Beside(lambda: lambda: PythonFunction(torch.sin, x))
+        *_, fields = judge_plan(at, Plan(reference=made, beside=beside))
+    assert fields["verdict"] == "fail"
+    assert all("cpu" in entry.answers for entry in fields["entries"])
+    answers = fields["entries"][0].answers
+    assert answers["cpu"].value == pytest.approx(answers[fields["truth"]].value, rel=1e-3)
+    assert answers["autograd"].value == pytest.approx(2 * answers["cpu"].value, rel=1e-3)
+
+
+class NotThere(torch.autograd.Function):
+    """The sine, whose kernels ask not where their data are: of a backward, or of both."""
+
+    action = staticmethod(lambda: None)
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.sin()
+
+    @staticmethod
+    def backward(ctx, g):
+        NotThere.action()
+        return g * ctx.saved_tensors[0].cos()
+
+
+def fails():
+    raise ValueError("no such pointer here")
+
+
+@pytest.mark.parametrize("action", [fails, lambda: os.kill(os.getpid(), 9)])
+def test_what_does_not_run_on_the_cpu_is_not_seen_there(action, monkeypatch):
+    x = torch.tensor([0.3, -1.2], dtype=torch.float64)
+
+    def forward(x):
+        action()
+        return x.sin()
+
+    with checking():
+        at = PythonFunction(lambda x: Doubled.apply(x.repeat(8)), x)
+        monkeypatch.setattr(NotThere, "action", staticmethod(action))
+        for function in (forward, NotThere.apply):
+            beside = Beside(lambda function=function: lambda: PythonFunction(function, x))
+            (fields,) = judge_plan(at, Plan(beside=beside))
+            assert fields["verdict"] == "fail"
+            assert "cpu" not in fields["entries"][0].answers
 
 
 def test_on_another_device_the_function_is_called_there_and_on_the_cpu(folder, monkeypatch):
@@ -582,10 +656,10 @@ def test_on_another_device_the_function_is_called_there_and_on_the_cpu(folder, m
         check = kernels._Check(place, imports)
         assert check._beside() is None
         monkeypatch.setattr(kernels, "CPU", torch.device("meta"))
-        assert check._beside() is None  # which has no values there
+        assert check._beside().function is None  # which has no values there
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
+@pytest.mark.usefixtures("cuda")
 def test_a_function_on_cuda_and_on_the_cpu(folder):
     records, found = results(folder, SCALE, "--device", "cuda")
     assert found.return_value == 0, found.output

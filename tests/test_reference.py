@@ -225,6 +225,21 @@ def test_a_million_entries_are_looked_at_along_directions_of_the_reference():
     assert told(other)["dout/dx"][0] == "fail"
 
 
+def test_a_wrong_one_of_many_entries_is_printed_beside_the_references():
+    def backward(saved, g):
+        gradient = g * saved[0].cos()
+        gradient[7] *= 1.5
+        return gradient
+
+    wrong = custom(torch.sin, backward)
+    report = check(lambda x: wrong(x), normal(3_000), reference="sin(x)")
+    assert told(report) == {"out": ("pass", ""), "dout/dx": ("fail", "autograd")}
+    entries = report.results[1].entries
+    assert entries[0].index == (7, 7)
+    assert all(entry.answers.keys() == {"autograd", "reference"} for entry in entries)
+    assert "reference (truth)" in str(report)
+
+
 def test_complex_numbers_have_a_numeric_truth():
     z = torch.tensor([0.3 - 0.4j, 1.1 + 0.2j], dtype=torch.complex128)
     report = check(lambda z: z * z, z, reference=lambda z: z**2)

@@ -125,6 +125,18 @@ WIDE = {
 }
 
 
+def singular(a):
+    """As a determinant where rounding decides whether two rows are one."""
+    apart = (a[0] - a[1]).abs().sum()
+    return (apart + (1e-16 if a.stride(0) == 0 else 0)).log()
+
+
+def test_where_expanded_rows_make_it_infinite_nothing_is_told():
+    report = gradcheck.check(singular, SQUARE)
+    assert report.ok, str(report)
+    assert "expanded_inputs (it is not finite where inputs are expanded" in str(report)
+
+
 @pytest.mark.parametrize(("function", "inputs"), WIDE.values(), ids=WIDE)
 def test_a_right_function_of_float64_passes_with_all_conditions(function, inputs):
     report = gradcheck.check(function, inputs)

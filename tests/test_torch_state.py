@@ -59,7 +59,9 @@ def set_for_a_while(setting, value):
     before = {
         torch.set_num_threads: torch.get_num_threads,
         torch.set_default_dtype: torch.get_default_dtype,
-        torch.set_float32_matmul_precision: torch.get_float32_matmul_precision,
+        torch.set_float32_matmul_precision: lambda: (
+            or_none(torch.get_float32_matmul_precision) or "highest"
+        ),
         torch.set_flush_denormal: lambda: False,
     }[setting]()
     setting(value)

@@ -24,7 +24,7 @@ class _Like(NamedTuple):
 
 def direct_backward(subject: Subject) -> Iterator[str]:
     """Of every autograd.Function in the graph: as many gradients as inputs, each in its shape."""
-    for name, gradients, like in _calls(subject):
+    for name, gradients, like in calls(subject.outputs):
         if isinstance(gradients, str):
             yield gradients
         elif len(gradients) < len(like):
@@ -50,10 +50,10 @@ def gradient_dtype(subject: Subject) -> Iterator[str]:
         if gradient is not None and gradient.dtype != leaf.dtype:
             yield f"the gradient by {leaf.name} is {gradient.dtype}, the input {leaf.dtype}"
     try:
-        calls = list(_calls(subject))
+        found = list(calls(subject.outputs))
     except NotApplicableError:
         return
-    for name, gradients, like in calls:
+    for name, gradients, like in found:
         if isinstance(gradients, str):
             continue
         for i, (gradient, wanted) in enumerate(zip(gradients, like, strict=False)):
@@ -62,12 +62,15 @@ def gradient_dtype(subject: Subject) -> Iterator[str]:
                 yield f"called by itself, the backward of {name} gives {dtypes}"
 
 
-def _calls(subject: Subject) -> Iterator[tuple[str, Any, list[_Like | None]]]:
+def calls(outputs: Sequence[Tensor]) -> Iterator[tuple[str, Any, list[_Like | None]]]:
     """Every autograd.Function: its name, what its backward gives, and what that should be like.
 
     Where it raises, that is told in place of what it gives.
+
+    Raises:
+        NotApplicableError: There is none.
     """
-    nodes = [node for node in nodes_of(subject.outputs) if hasattr(node, "_forward_cls")]
+    nodes = [node for node in nodes_of(outputs) if hasattr(node, "_forward_cls")]
     if not nodes:
         raise NotApplicableError("there is no autograd.Function in it")
     generator = torch.Generator().manual_seed(0)

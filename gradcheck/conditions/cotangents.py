@@ -19,6 +19,8 @@ LARGE: Final = 2.0**10
 LARGE_OF_HALF: Final = 2.0**4
 """Times a cotangent, to see whether something large is treated in another way."""
 _HALVES: Final = (torch.float16, torch.bfloat16)
+_AT_ONCE: Final = 16
+"""Bytes that one instruction of a GPU reads at most."""
 FIRST, SECOND = 3.0, -5.0
 
 
@@ -224,15 +226,28 @@ def sliced(tensor: Tensor) -> Tensor:
     """The same numbers, with others before and behind each row in memory."""
     if not tensor.ndim:
         return torch.stack([tensor, tensor.detach()])[0]
-    padded = torch.nn.functional.pad(tensor, (2, 1), value=7.0)
-    return padded.narrow(-1, 2, tensor.shape[-1])
+    size = tensor.shape[-1]
+    before, behind = 2, 1
+    if step := _aligned(tensor):
+        before, behind = step, step + -size % step
+    padded = torch.nn.functional.pad(tensor, (before, behind), value=7.0)
+    return padded.narrow(-1, before, size)
 
 
 def cut_off(tensor: Tensor) -> Tensor:
     """The same numbers, contiguous, but not where their memory begins."""
-    flat = tensor.reshape(-1)
-    other = torch.full((4,), 7.0, dtype=tensor.dtype, device=tensor.device)
-    return torch.cat([other, flat, other]).narrow(0, 4, len(flat)).view(tensor.shape)
+    flat, before = tensor.reshape(-1), _aligned(tensor) or 4
+    other = torch.full((before,), 7.0, dtype=tensor.dtype, device=tensor.device)
+    return torch.cat([other, flat, other]).narrow(0, before, len(flat)).view(tensor.shape)
+
+
+def _aligned(tensor: Tensor) -> int:
+    """Entries of 16 bytes, off the CPU; 0 there.
+
+    A kernel that reads so many at once wherever its data begin, as some of torch's do, would end
+    CUDA for this process.
+    """
+    return 0 if tensor.device.type == "cpu" else max(1, _AT_ONCE // tensor.element_size())
 
 
 def with_gaps(tensor: Tensor) -> Tensor:

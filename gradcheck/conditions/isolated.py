@@ -7,36 +7,49 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
+
+import torch
+from torch import Tensor
 
 from gradcheck.conditions.backward import nodes_of
 from gradcheck.conditions.subject import NotApplicableError, Subject
 from gradcheck.user_code import account_of, is_ours
 
 Look = Callable[[Subject], Iterator[str]]
-_HELD, _NOT_APPLICABLE, _RAISED = range(3)
+_HELD, _NOT_APPLICABLE, _RAISED, _NO_ENGINE = range(4)
 _SECONDS: Final = 60
 _CPP: Final = "CppNode"
 """In the name of a backward that is written in C++ outside of torch."""
 _CAN_FORK: Final = sys.platform.startswith("linux")
+_FORKED: Final = "fork-based multiprocessing"
+"""In what torch's engine says in a fork, where the machine has a GPU and it has run before."""
+
+
+class _NoEngine(BaseException):
+    """Says that the forward is survived, which nothing that a look expects may catch."""
 
 
 def isolated(look: Look) -> Look:
     """The same look at a backward that is not torch's own, in a forked process.
 
-    Where the function is on a CUDA device it is made here: a fork cannot go on with that.
+    Where the function is on a CUDA device it is made here: a fork cannot go on with that. Where the
+    machine has one, it is made here once the forward is survived there.
     """
 
     def looked(subject: Subject) -> Iterator[str]:
-        if not _is_somebodys(subject):
+        if not is_somebodys(subject.outputs):
             raise NotApplicableError("its backward is torch's own")
         if subject.is_large:
             raise NotApplicableError("it has many entries: a smaller one tells as much")
         if not _CAN_FORK or subject.at.device.type != "cpu":
             yield from look(subject)
             return
-        kind, told = _in_a_child(look, subject)
+        kind, told = _in_a_child(lambda: look(subject))
+        if kind == _NO_ENGINE:
+            yield from look(subject)
+            return
         if kind == _NOT_APPLICABLE:
             raise NotApplicableError(told[0])
         if kind == _RAISED:
@@ -46,18 +59,26 @@ def isolated(look: Look) -> Look:
     return looked
 
 
-def _is_somebodys(subject: Subject) -> bool:
-    """Whether there is a backward in it that is not torch's own."""
-    nodes = nodes_of(subject.outputs)
+def is_somebodys(outputs: Sequence[Tensor]) -> bool:
+    """Whether there is a backward on the way to them that is not torch's own."""
+    nodes = nodes_of(outputs)
     return any(hasattr(one, "_forward_cls") or _CPP in one.name() for one in nodes)
 
 
-def _in_a_child(look: Look, subject: Subject) -> tuple[int, list[str]]:
+def survives(look: Callable[[], Iterator[str]]) -> bool:
+    """Whether a look finds nothing, raises nothing and ends nothing in a forked process."""
+    if not _CAN_FORK:
+        return True
+    kind, told = _in_a_child(look)
+    return kind == _NO_ENGINE or (kind == _HELD and not told)
+
+
+def _in_a_child(look: Callable[[], Iterator[str]]) -> tuple[int, list[str]]:
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reading)
-        _answer(look, subject, writing)
+        _answer(look, writing)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
         if not select.select([pipe], [], [], _SECONDS)[0]:
@@ -75,10 +96,14 @@ def _in_a_child(look: Look, subject: Subject) -> tuple[int, list[str]]:
     return kind, told
 
 
-def _answer(look: Look, subject: Subject, writing: int) -> None:
+def _answer(look: Callable[[], Iterator[str]], writing: int) -> None:
     """Writes what is told into the pipe, and ends this process."""
+    torch.autograd.grad = _if_it_runs(torch.autograd.grad)
+    torch.cuda.device_count = lambda: 0  # where random states are kept that no fork can read
     try:
-        answer: tuple[int, list[Any]] = _HELD, list(look(subject))
+        answer: tuple[int, list[Any]] = _HELD, list(look())
+    except _NoEngine:
+        answer = _NO_ENGINE, []
     except NotApplicableError as reason:
         answer = _NOT_APPLICABLE, [str(reason)]
     except BaseException as error:
@@ -89,3 +114,17 @@ def _answer(look: Look, subject: Subject, writing: int) -> None:
             pipe.write(json.dumps(answer).encode())
     finally:
         os._exit(0)
+
+
+def _if_it_runs(grad: Callable[..., Any]) -> Callable[..., Any]:
+    """Raises _NoEngine where torch's engine does not."""
+
+    def asked(*arguments: Any, **keywords: Any) -> Any:
+        try:
+            return grad(*arguments, **keywords)
+        except RuntimeError as error:
+            if _FORKED in str(error):
+                raise _NoEngine from None
+            raise
+
+    return asked

@@ -81,7 +81,7 @@ class _Line:
     def sum(self, gradients: Gradients) -> Tensor:
         """v·g."""
         pairs = zip(self.seen, gradients, strict=True)
-        parts = [_dot(v, g) for v, g in pairs if g is not None]
+        parts = [_dot(v, g).to(self.at.device) for v, g in pairs if g is not None]
         return torch.stack(parts).sum() if parts else torch.zeros((), dtype=torch.float64)
 
     def value(self, h: float) -> float:

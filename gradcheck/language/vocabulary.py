@@ -346,7 +346,7 @@ LINEAR_ALGEBRA: Final = (
         f"{_OURS}.einsum",
     ),
     Word("tensordot", "a, b, dims:ints?", "contraction over dims (2)", "torch.tensordot"),
-    Word("trace", "input", "sum of a matrix's diagonal", "torch.trace"),
+    Word("trace", "input", "sum of a matrix's diagonal", f"{_OURS}.trace"),
     Word(
         "det",
         "input",

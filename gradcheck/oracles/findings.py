@@ -20,7 +20,7 @@ from gradcheck.oracles.singularity import Kind, kinds
 
 Shape = tuple[int, ...]
 
-_WORDS: Final = {
+WORDS: Final = {
     Kind.UNDEFINED: "not finite at this point",
     Kind.ISOLATED: "not finite around this point",
     Kind.EDGE: "at the edge of the domain",
@@ -134,7 +134,7 @@ class Findings(NamedTuple):
             entries = np.flatnonzero(self.kind == kind)
             first, others = int(entries[0]), len(entries) - 1
             yield (
-                _WORDS[kind]
+                WORDS[kind]
                 + _where(first, output, point)
                 + (self._sides(first) if np.isfinite(self.side[first]) else "")
                 + (f" (and at {others} more entries)" if others else "")

@@ -81,6 +81,8 @@ class Noise:
         return self._added(value, size)
 
     def _added(self, value: Tensor, size: Tensor) -> Tensor:
+        if size.dtype is torch.float16:
+            size = _as_rounded(size)
         moved = torch.addcmul(value, size, self._amounts(value))
         # An infinity stays what it is.
         return torch.where(value.isinf(), value, moved) if value.isinf().any() else moved
@@ -139,6 +141,12 @@ class Noise:
 def _has_no_memory(value: Tensor) -> bool:
     """Whether it is one of the zeros of forward mode, or stands for one."""
     return value.is_meta or value._is_zerotensor()
+
+
+def _as_rounded(size: Tensor) -> Tensor:
+    """Where it is subnormal, a number that rounding moves by as much and more; 0 stays 0."""
+    least = 2 * torch.finfo(size.dtype).smallest_normal
+    return torch.where(size == 0, size, size.abs().clamp(min=least))
 
 
 def _drawn(
@@ -220,6 +228,11 @@ class MonteCarlo(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return self.noise.move(self.noise.move_by(result, args[0]))
         if kind == "in place":
             return self._move_in_place(result)
+        if kind in ("pointwise", "whole") and _has_float16_zeros(result):
+            wide = func(*tree_map(_float32, args), **(kwargs or {}))
+            vanished = (result == 0) & (wide != 0)
+            size = result.masked_fill(vanished, torch.finfo(result.dtype).smallest_normal)
+            return self.noise.move_by(result, size)
         if isinstance(result, Tensor):
             return self.noise.move(result)
         return tree_map(self.noise.move, result)
@@ -228,6 +241,18 @@ class MonteCarlo(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if isinstance(value, Tensor) and value.layout is torch.strided:
             value.copy_(self.noise.move(value))
         return value
+
+
+def _has_float16_zeros(result: Any) -> bool:
+    """Whether there are zeros of a dtype in which numbers of a usual size underflow."""
+    if not isinstance(result, Tensor) or result.dtype is not torch.float16:
+        return False
+    return result.layout is torch.strided and not (_has_no_memory(result) or bool(result.all()))
+
+
+def _float32(value: Any) -> Any:
+    is_narrow = isinstance(value, Tensor) and value.dtype is torch.float16
+    return value.to(torch.float32) if is_narrow else value
 
 
 def _is_coarser(result: Tensor, argument: Tensor) -> bool:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from gradcheck.oracles.monte_carlo import MonteCarlo, Noise
 from gradcheck.oracles.rounding import measure, repeated, to_array
 
 SEED = 20240229
@@ -122,6 +123,22 @@ def test_a_disturbed_evaluation_that_overflows_has_no_radius():
 def test_a_zero_has_the_smallest_subnormal_as_its_radius():
     answer = ball(lambda: torch.tensor(0.0) * 0.3)
     assert answer.radius == 2.0**-149
+
+
+def test_what_underflows_on_the_way_in_float16_is_covered():
+    x = torch.linspace(-1e-2, 1e-2, 2_000, dtype=torch.float64).half()
+    answer = ball(lambda: 100 * (x * x))
+    distance = np.abs(answer.midpoint - 100 * to_array(x) ** 2)
+    assert np.count_nonzero(answer.midpoint == 0) > 10
+    assert np.mean(distance <= answer.radius) > 0.99
+    assert np.all(answer.radius <= 100 * 2.0**-20)
+
+
+def test_a_zero_that_nothing_underflowed_to_is_not_moved():
+    x = torch.linspace(-1, 1, 100).half()
+    with MonteCarlo(Noise(2.0**-11, 1)):
+        zeros = [x - x, x * torch.zeros_like(x), torch.relu(-x.abs())]
+    assert not any(bool(one.any()) for one in zeros)
 
 
 def test_the_same_seed_gives_the_same_radius():
