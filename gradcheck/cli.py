@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -21,8 +22,12 @@ from gradcheck.errors import GradcheckError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from gradcheck.casefile.case import Case
     from gradcheck.imports import Imports
+    from gradcheck.mutation.outcome import Score
+    from gradcheck.report.findings import FindingsReport
     from gradcheck.report.jsonl import JsonLines
+    from gradcheck.report.mutation import MutationReport
     from gradcheck.report.terminal import Terminal
     from gradcheck.results import Summary
     from gradcheck.runner import Job
@@ -40,6 +45,9 @@ _allowed = click.option(
     multiple=True,
     metavar="MODULE",
     help="Let cases import functions from this module of yours, and from all below it.",
+)
+_jsonl = click.option(
+    "--jsonl", type=click.Path(path_type=Path, dir_okay=False), help="Write records here too."
 )
 _tags = click.option("--tag", "tags", multiple=True, help="Only cases with this tag.")
 
@@ -95,9 +103,7 @@ def cli() -> None:
 @click.option("--device", help="auto, cpu, cuda, cuda:1 or all, in place of the cases' own.")
 @click.option("--dtype", "dtypes", multiple=True, type=click.Choice(DTYPES), help="Only this one.")
 @_allowed
-@click.option(
-    "--jsonl", type=click.Path(path_type=Path, dir_okay=False), help="Write records here too."
-)
+@_jsonl
 @click.option("-x", "--exitfirst", is_flag=True, help="Stop at the first failure.")
 @click.option("-q", "--quiet", is_flag=True, help="Only the summary.")
 @click.option("-v", "--verbose", is_flag=True, help="A line for every claim.")
@@ -122,8 +128,7 @@ def run(
     from gradcheck.runner import jobs
 
     imports = _imports(allowed)
-    if jsonl and jsonl.name.endswith(".grad.yaml"):
-        raise click.UsageError(f"--jsonl would write over the case file {jsonl}")
+    _refuse_case_file(jsonl)
     total = Summary(problems=_show_problems(selection))
     with ExitStack() as stack:
         lines = stack.enter_context(JsonLines(jsonl)) if jsonl else None
@@ -197,8 +202,13 @@ def list_cases(paths: Sequence[str], keyword: str, tags: Sequence[str], as_table
 @click.option("--device", default="cpu", show_default=True, help="Where: cpu, cuda or cuda:1.")
 @click.option("--dtype", "dtypes", multiple=True, type=click.Choice(DTYPES), help="Only this one.")
 @_allowed
+@click.option("--script", "as_script", is_flag=True, help="A script in torch alone, of one case.")
 def explain(
-    paths: Sequence[str], device: str, dtypes: Sequence[str], allowed: Sequence[str]
+    paths: Sequence[str],
+    device: str,
+    dtypes: Sequence[str],
+    allowed: Sequence[str],
+    as_script: bool,
 ) -> int:
     """Show the derivation of each case: values, formulas, what every oracle says, digits kept."""
     selection = _selection(paths, "", ())
@@ -211,8 +221,12 @@ def explain(
         raise click.UsageError(f"there is no device {device} here")
     imports = _imports(allowed)
     problems = _show_problems(selection)
+    listed = [case for cases in selection.cases.values() for case in cases]
+    if as_script and listed:
+        _show_script(listed, dtypes, where, imports)
+        return 2 if problems else 0
     console = _console()
-    for case in (case for cases in selection.cases.values() for case in cases):
+    for case in listed:
         is_formula = case.kernel is None and set(case.dtypes) & set(REAL)
         own = REAL if is_formula else case.dtypes
         for one in explained(case, dtypes or own, where, imports):  # type: ignore[arg-type]
@@ -220,6 +234,206 @@ def explain(
                 console.print(line, soft_wrap=True, highlight=False)
             console.print()
     return 2 if problems else 0 if selection.count else NOTHING
+
+
+def _show_script(
+    cases: Sequence[Case], dtypes: Sequence[str], device: str, imports: Imports
+) -> None:
+    from gradcheck.script import script
+
+    case, *others = cases
+    if others:
+        names = ", ".join(one.name for one in cases[:3]) + ", …" * (len(cases) > 3)
+        raise click.UsageError(f"--script is of one case, as in FILE::CASE; these are {names}")
+    text = script(case, dtypes or case.dtypes, device, imports)  # type: ignore[arg-type]
+    click.echo(text, nl=False)
+
+
+@cli.command()
+@_paths
+@_keyword
+@_tags
+@click.option("--device", default="cpu", show_default=True, help="Where: cpu, cuda or cuda:1.")
+@_allowed
+@click.option("--min-score", type=click.FloatRange(0, 100), help="Exit with 1 below this per cent.")
+@_jsonl
+@click.option("-q", "--quiet", is_flag=True, help="Only the summary.")
+@click.option("-v", "--verbose", is_flag=True, help="A line for every case.")
+def mutate(
+    paths: Sequence[str],
+    keyword: str,
+    tags: Sequence[str],
+    device: str,
+    allowed: Sequence[str],
+    min_score: float | None,
+    jsonl: Path | None,
+    quiet: bool,
+    verbose: bool,
+) -> int:
+    """Plant mistakes in what was written by hand, and see whether the cases fail."""
+    start = time.perf_counter()
+    selection = _selection(paths, keyword, tags)
+    from gradcheck.devices import available, choose
+    from gradcheck.mutation.mutating import by_entry
+    from gradcheck.mutation.outcome import Score
+    from gradcheck.report.jsonl import JsonLines
+    from gradcheck.report.mutation import MutationReport
+
+    (where, is_there), *_ = choose([device], available())
+    if not is_there:
+        raise click.UsageError(f"there is no device {device} here")
+    _refuse_case_file(jsonl)
+    imports = _imports(allowed)
+    problems = _show_problems(selection)
+    report = MutationReport(_console(), verbosity=int(verbose) - int(quiet))
+    total, failed = Score(), 0
+    with ExitStack() as stack:
+        lines = stack.enter_context(JsonLines(jsonl)) if jsonl else None
+        for file, cases in selection.cases.items():
+            failed += _mutate_file(file, by_entry(cases), where, imports, report, lines, total)
+        report.summary(total, time.perf_counter() - start)
+    if problems:
+        return 2
+    if not total.cases and not report.left:
+        click.echo("nothing selected", err=True)
+        return NOTHING
+    return int(bool(failed) or total.percent < (min_score or 0))
+
+
+def _mutate_file(
+    file: str,
+    entries: dict[str, list[Case]],
+    device: str,
+    imports: Imports,
+    report: MutationReport,
+    lines: JsonLines | None,
+    total: Score,
+) -> int:
+    """How many cases could not be looked at, as they do not pass."""
+    from gradcheck.mutation.mutating import mutate
+    from gradcheck.mutation.outcome import LeftOutError, NotPassingError, Score
+
+    of_file, failed = Score(), 0
+    for name, cases in entries.items():
+        of_case = Score()
+        try:
+            for outcome in mutate(cases, device, imports):
+                for score in (of_case, of_file, total):
+                    score.add(outcome)
+                if lines:
+                    lines.add(outcome)
+                report.outcome(outcome)
+        except NotPassingError as error:
+            failed += 1
+            report.left_out(file, name, str(error))
+        except LeftOutError as error:
+            report.left_out(file, name, str(error))
+        report.case(file, name, of_case)
+    report.file(file, of_file)
+    return failed
+
+
+@cli.command()
+@_paths
+@_keyword
+@_tags
+@click.option("--device", help="auto, cpu, cuda, cuda:1 or all, in place of the cases' own.")
+@click.option("--dtype", "dtypes", multiple=True, type=click.Choice(DTYPES), help="Only this one.")
+@_allowed
+@click.option(
+    "--examples",
+    type=click.IntRange(0, 100_000),
+    default=100,
+    show_default=True,
+    help="Points that hypothesis looks at, beside those that are worth a look anyway.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of those.")
+@_jsonl
+@click.option("-q", "--quiet", is_flag=True, help="Only the summary.")
+def search(
+    paths: Sequence[str],
+    keyword: str,
+    tags: Sequence[str],
+    device: str | None,
+    dtypes: Sequence[str],
+    allowed: Sequence[str],
+    examples: int,
+    seed: int,
+    jsonl: Path | None,
+    quiet: bool,
+) -> int:
+    """Look for inputs at which a derivative is wrong, and print the simplest as a point."""
+    start = time.perf_counter()
+    selection = _selection(paths, keyword, tags)
+    from gradcheck.report.findings import FindingsReport
+    from gradcheck.report.jsonl import JsonLines
+    from gradcheck.runner import jobs
+
+    imports = _imports(allowed)
+    _refuse_case_file(jsonl)
+    problems = _show_problems(selection)
+    report = FindingsReport(_console(), is_quiet=quiet)
+    with ExitStack() as stack:
+        lines = stack.enter_context(JsonLines(jsonl)) if jsonl else None
+        listed = partial(jobs, dtypes=dtypes, device=device, imports=imports)
+        work = {
+            file: [of_case for case in cases if (of_case := list(listed([case])))]
+            for file, cases in selection.cases.items()
+        }
+        if not any(work.values()):
+            click.echo("nothing selected", err=True)
+            return 2 if problems else NOTHING
+        try:
+            _search_all(work, report, lines, examples, seed)
+        finally:
+            report.summary(time.perf_counter() - start)
+    return 2 if problems else int(bool(report.total.findings or report.total.failures))
+
+
+def _search_all(
+    work: dict[str, list[list[Job]]],
+    report: FindingsReport,
+    lines: JsonLines | None,
+    examples: int,
+    seed: int,
+) -> None:
+    from gradcheck.errors import UsageError
+    from gradcheck.report.progress import Progress
+    from gradcheck.search.cases import chosen
+
+    with Progress(report.console, sum(map(len, work.values()))) as progress:
+        for file, cases in work.items():
+            for job in progress.track(map(chosen, cases)):
+                try:
+                    _search_case(job, report, lines, examples, seed)
+                except UsageError:
+                    raise  # the records cannot be written
+                except Exception as error:
+                    report.failed(job, f"{type(error).__name__}: {error}")
+            report.file(file)
+
+
+def _search_case(
+    job: Job, report: FindingsReport, lines: JsonLines | None, examples: int, seed: int
+) -> None:
+    from gradcheck.search.cases import CaseSearch
+
+    if job.skip:
+        report.skipped(job)
+        return
+    search = CaseSearch(job, examples=examples, seed=seed)
+    reason = search.problem
+    if not reason:
+        for finding in search.findings():
+            report.finding(finding)
+            if lines:
+                for result in finding.noted:
+                    lines.add(result)
+        reason = search.failure
+    if reason:
+        report.failed(job, reason)
+    else:
+        report.case(search)
 
 
 @cli.command()
@@ -313,6 +527,11 @@ def _imports(allowed: Sequence[str]) -> Imports:
     from gradcheck.imports import Imports
 
     return Imports.of(allowed, os.getcwd())
+
+
+def _refuse_case_file(jsonl: Path | None) -> None:
+    if jsonl and jsonl.name.endswith(".grad.yaml"):
+        raise click.UsageError(f"--jsonl would write over the case file {jsonl}")
 
 
 def _show_problems(selection: Selection) -> int:

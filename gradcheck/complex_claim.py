@@ -29,8 +29,8 @@ from gradcheck.torch_meaning import TorchMeaning
 from gradcheck.written import Derivative, Written
 
 
-def judge_complex(place: Place, claim: Claim) -> Iterator[Fields]:
-    """One verdict for each way in which the claim's derivative was written."""
+def judge_complex(place: Place, claim: Claim, formula: claims.Written | None) -> Iterator[Fields]:
+    """The verdicts on one way in which the derivative was written, or on autograd's alone."""
 
     def function(value: Tensor) -> Any:
         meaning = TorchMeaning(_complex(value.dtype), place.device)
@@ -43,31 +43,30 @@ def judge_complex(place: Place, claim: Claim) -> Iterator[Fields]:
         subgradient=case.subgradient,
         waiver=place.waiver,
     )
-    for formula in claim.formulas or (None,):
-        told: Fields = {
-            "quantity": claim.quantity,
-            "line": formula.line if formula else claim.line,
-            "formula": formula.text if formula else "",
-        }
-        try:
-            value = place.value(claim.input).detach()
-            at, written = PythonFunction(function, (value,)), Written()
-            if formula is not None:
-                jacobian = functools.partial(_jacobian, place, claim, formula)
-                jacobian(value)  # raises what is wrong with it
-                written = Written({"dout/dvalue": [Derivative(jacobian)]})
-            for fields in judge_function(at, settings, written):
-                entries = tuple(
-                    replace(entry, label=_label(claim.quantity, entry.label))
-                    for entry in fields.get("entries", ())
-                )
-                yield {**fields, **told, "entries": entries}
-        except RaisedError as error:
-            yield {**error.fields(), **told}
-        except (EvaluationError, ShapeError) as error:
-            has = "no value: " if isinstance(error, EvaluationError) else ""
-            note = f"the formula has {has}{error}"
-            yield {**told, "verdict": "fail", "blame": "handwritten", "notes": (note,)}
+    told: Fields = {
+        "quantity": claim.quantity,
+        "line": formula.line if formula else claim.line,
+        "formula": formula.text if formula else "",
+    }
+    try:
+        value = place.value(claim.input).detach()
+        at, written = PythonFunction(function, (value,)), Written()
+        if formula is not None:
+            jacobian = functools.partial(_jacobian, place, claim, formula)
+            jacobian(value)  # raises what is wrong with it
+            written = Written({"dout/dvalue": [Derivative(jacobian)]})
+        for fields in judge_function(at, settings, written):
+            entries = tuple(
+                replace(entry, label=_label(claim.quantity, entry.label))
+                for entry in fields.get("entries", ())
+            )
+            yield {**fields, **told, "entries": entries}
+    except RaisedError as error:
+        yield {**error.fields(), **told}
+    except (EvaluationError, ShapeError) as error:
+        has = "no value: " if isinstance(error, EvaluationError) else ""
+        note = f"the formula has {has}{error}"
+        yield {**told, "verdict": "fail", "blame": "handwritten", "notes": (note,)}
 
 
 def _jacobian(place: Place, claim: Claim, formula: claims.Written, value: Tensor) -> Tensor:

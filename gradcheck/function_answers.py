@@ -93,6 +93,10 @@ class Answer(Protocol):
     def rounded_of(self, block: Block) -> Ball:
         """With what rounding may have done to it."""
 
+    @property
+    def widened(self) -> Answer | None:
+        """That in float64; None where this is it, or where there is none that says the same."""
+
 
 class Whole:
     """A whole Jacobian (m, n), whatever it comes from."""
@@ -110,6 +114,10 @@ class Whole:
     def rounded(self) -> Ball:
         """The Jacobian with what rounding may have done to it, measured."""
         raise NotImplementedError
+
+    @cached_property
+    def widened(self) -> Whole | None:
+        return None
 
 
 def ball_of(
@@ -159,7 +167,6 @@ class Reverse(Whole):
 
     @cached_property
     def widened(self) -> Reverse | None:
-        """That of the function in float64; None where this is it, or it is another there."""
         wide = self._function.widened()
         return None if wide is None or wide is self._function else Reverse(wide)
 
@@ -195,13 +202,27 @@ class Reverse(Whole):
 
     def _loss(self) -> float:
         """How far a pass is off the product, relative to the largest sum of its terms' sizes."""
-        jacobian, u = rounding.to_array(self.found), np.concatenate(self._random)
+        jacobian, u = rounding.to_array(self.found), self.random
         with np.errstate(invalid="ignore", over="ignore"):
             apart = np.abs(u @ jacobian - rounding.to_array(self._pass))
             size = np.abs(u) @ np.abs(jacobian)
         known = np.isfinite(apart) & np.isfinite(size)
         largest = size.max(initial=0.0, where=known)
         return float(apart.max(initial=0.0, where=known) / largest) if largest else 0.0
+
+    @cached_property
+    def random(self) -> Array:
+        """A random cotangent of all outputs' entries (m,)."""
+        return np.concatenate([*self._random, np.zeros(0)])
+
+    @cached_property
+    def rounded_pass(self) -> Ball:
+        """The gradient (n,) for that, with what rounding may have done to it, measured."""
+
+        def again() -> Tensor:
+            return self._function.tracked().vjp(self._cotangents())
+
+        return _measured(again, self._pass, self._function.dtype)
 
     @cached_property
     def _random(self) -> Sequence[Array]:
@@ -224,7 +245,7 @@ class Reverse(Whole):
         return self._graph.vjp(self._cotangents())
 
     def _is_product(self) -> bool:
-        jacobian, u = rounding.to_array(self.found), np.concatenate([*self._random, np.zeros(0)])
+        jacobian, u = rounding.to_array(self.found), self.random
         found = rounding.to_array(self._pass)
         unit, smallest = rounding.precision_of(self._function.dtype)
         with np.errstate(invalid="ignore", over="ignore"):
@@ -235,12 +256,7 @@ class Reverse(Whole):
 
     def _differ_by_rounding(self) -> bool:
         """Whether rounding, as it is measured, explains what the two are apart."""
-
-        def again() -> Tensor:
-            return self._function.tracked().vjp(self._cotangents())
-
-        found, u = rounding.to_array(self.found), np.concatenate(self._random)
-        single = _measured(again, self._pass, self._function.dtype)
+        found, u, single = rounding.to_array(self.found), self.random, self.rounded_pass
         with np.errstate(invalid="ignore"):
             apart = np.abs(u @ found - single.midpoint)
             # A single pass is measured for far less than the Jacobian.
@@ -294,6 +310,7 @@ class Handwritten:
     """
 
     notes: tuple[str, ...] = ()
+    widened = None
 
     def __init__(self, block: Block, written: Any, function: PythonFunction) -> None:
         self._block, self._written, self._function = block, written, function

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, NamedTuple, TypeVar
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from gradcheck.ball import Array, Ball
+from gradcheck.beside import Beside
 from gradcheck.conclusion import Fields, conclude
 from gradcheck.errors import ChangedOutputError, ShapeError
 from gradcheck.function_along import Along
@@ -51,7 +53,7 @@ def judge_function(
     settings: Settings,
     written: Written | None = None,
     reference: Reference | None = None,
-    beside: PythonFunction | None = None,
+    beside: Beside | None = None,
 ) -> Iterator[Fields]:
     """One verdict for each output and input, and one for each thing that is wrong beside.
 
@@ -61,10 +63,27 @@ def judge_function(
     Raises:
         RaisedError: The user's code raised.
     """
-    yield from _FunctionCheck(function, settings, written or Written(), reference, beside).results()
+    yield from FunctionCheck(function, settings, written, reference, beside).results()
 
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """A block that is judged: who answers for it, and what was written of it by hand, if that is.
+
+    `suffix` is added to the block's quantity.
+    """
+
+    block: Block
+    answers: Mapping[str, Answer]
+    suffix: str = ""
+    written: Derivative | Pass | None = None
+
+    @property
+    def quantity(self) -> str:
+        return self.block.quantity + self.suffix
 
 
 class _Held(NamedTuple):
@@ -90,27 +109,39 @@ def _forward(function: PythonFunction) -> tuple[Whole, _Problem | None]:
     return Forward(function), None
 
 
-class _FunctionCheck:
+class FunctionCheck:
+    """See `judge_function`; what answers are held against is computed once."""
+
     def __init__(
         self,
         function: PythonFunction,
         settings: Settings,
-        written: Written,
-        reference: Reference | None,
-        beside: PythonFunction | None,
+        written: Written | None = None,
+        reference: Reference | None = None,
+        beside: Beside | None = None,
     ) -> None:
         self.function = function
         self.settings = settings
-        self.written = written
+        self.written = written or Written()
         self.reference = reference
         self.beside = beside
         self.demands = demands_of(function, settings)
+        self.notes: tuple[str, ...] = ()
+        self.looks: list[Look] = []
+        """The blocks that have been judged."""
         self.is_another = False
         """Whether the function is known to be another than the reference."""
         self._first: Whole | None = None
         """The first answer, which tells where entries are 0."""
 
+    @property
+    def is_large(self) -> bool:
+        """Whether blocks are looked at along random directions, and not judged by `judge`."""
+        ends = self.function.outputs, self.function.inputs
+        return is_large(*(sum(leaf.count for leaf in leaves) for leaves in ends))
+
     def results(self) -> Iterator[Fields]:
+        """All verdicts, each as soon as it is known."""
         if not self.function.outputs:
             note = "no output is a tensor of floating-point or complex numbers"
             yield {"verdict": "error", "blame": "function", "notes": (note,)}
@@ -124,14 +155,21 @@ class _FunctionCheck:
             raise RaisedError(error, "function") from error
         spread, explained = self._spread(again)
         if spread > explained:
-            yield wrong("function", _not_deterministic(spread), ONE + "deterministic")
+            note = _not_deterministic(spread)
+            yield wrong("function", note, ONE + "deterministic", "random")
             return
         self.notes = tuple(self._noted(spread))
         if self.reference is not None:
             for fields in judge_values(self.function, self.reference, self.settings):
                 self.is_another |= fields["verdict"] == "fail"
                 yield fields
-        yield from self._derivatives()
+        try:
+            for one in self._derivatives():
+                if isinstance(one, Look):
+                    self.looks.append(one)
+                yield self._diagnosed(one) if isinstance(one, Look) else one
+        except ChangedOutputError as error:
+            yield wrong("function", str(error))
 
     def _noted(self, spread: float) -> Iterator[str]:
         """What is said with every verdict."""
@@ -161,8 +199,11 @@ class _FunctionCheck:
         tolerance = self.settings.nondet_tol or 0.0
         return apart, max(FEW * unit * size + smallest, tolerance)
 
-    def _derivatives(self) -> Iterator[Fields]:
-        """torch's, each with what was written of it by hand, then passes that were."""
+    def _derivatives(self) -> Iterator[Look | Fields]:
+        """torch's, each with what was written of it by hand, then passes that were.
+
+        What is wrong beside is told in their place.
+        """
         backward, jvp = self.written.backward, self.written.jvp
         by_hand = [
             (one, suffix, make)
@@ -173,8 +214,7 @@ class _FunctionCheck:
             if one is not None
         ]
         is_tracked = bool(self.function.graph.tracked) or not by_hand
-        outputs, inputs = self.function.outputs, self.function.inputs
-        if is_large(sum(leaf.count for leaf in outputs), sum(leaf.count for leaf in inputs)):
+        if self.is_large:
             yield from self._along.results(is_tracked=is_tracked)
             return
         torchs: Reverse | None = None
@@ -183,9 +223,9 @@ class _FunctionCheck:
             if problem is not None:
                 yield wrong("autograd", problem.note, problem.quantity)
             else:
-                yield from self._judged("", torchs)
+                yield from self._torchs("", torchs)
         if is_tracked and self.settings.forward:
-            yield from self._judged(
+            yield from self._torchs(
                 _FORWARD, self._asked(lambda: Forward(self.function), "autograd")
             )
         for one, suffix, make in by_hand:
@@ -201,6 +241,7 @@ class _FunctionCheck:
             self.demands,
             self.notes,
             self._accepted,
+            self.beside,
         )
 
     def _asked(self, answer: Callable[[], T], blame: str, quantity: str = "") -> T:
@@ -213,7 +254,7 @@ class _FunctionCheck:
 
     def _by_hand(
         self, one: Pass, suffix: str, make: Making, torchs: Whole | None
-    ) -> Iterator[Fields]:
+    ) -> Iterator[Look | Fields]:
         """A pass that was written by hand, as that of a function that has it."""
         told, name = {"formula": one.text, "line": one.line}, suffix.strip(" ()")
         try:
@@ -227,7 +268,7 @@ class _FunctionCheck:
         self._first = self._first or answer
         for block in self._blocks:
             answers = {"handwritten": answer, **({"autograd": torchs} if torchs else {})}
-            yield {**self._on(block, answers, suffix), **told}
+            yield Look(block, answers, suffix, one)
 
     def _reverse(self, function: PythonFunction) -> tuple[Reverse, _Problem | None]:
         try:
@@ -259,28 +300,29 @@ class _FunctionCheck:
         asked = self.settings.nondet_tol
         return FEW * unit * size + smallest if asked is None else asked
 
-    def _judged(self, suffix: str, torchs: Whole) -> Iterator[Fields]:
+    def _torchs(self, suffix: str, torchs: Whole) -> Iterator[Look | Fields]:
         """torch's derivatives, and what was written by hand of each."""
         self._first = self._first or torchs
-        try:
-            for block in self._blocks:
-                written = self.written.derivatives.get(block.quantity, ()) if not suffix else ()
-                for one in written:
-                    yield self._on_derivative(block, one, torchs)
-                if not written:
-                    yield self._on(block, {"autograd": torchs}, suffix)
-        except ChangedOutputError as error:
-            yield wrong("function", str(error))
+        for block in self._blocks:
+            written = self.written.derivatives.get(block.quantity, ()) if not suffix else ()
+            for one in written:
+                yield self.look_at(block, one, torchs)
+            if not written:
+                yield Look(block, {"autograd": torchs}, suffix)
 
-    def _on_derivative(self, block: Block, one: Derivative, torchs: Whole) -> Fields:
-        told = {"formula": one.text, "line": one.line}
+    def look_at(self, block: Block, one: Derivative, torchs: Answer) -> Look | Fields:
+        """A derivative that was written by hand, beside torch's; what is wrong with its shape.
+
+        Raises:
+            RaisedError: The user's code raised.
+        """
         try:
             hand = Handwritten(block, one.value, self.function)
         except ShapeError as error:
-            return {**misshapen(block.quantity, error), **told}
+            return {**misshapen(block.quantity, error), "formula": one.text, "line": one.line}
         except Exception as error:
             raise RaisedError(error, "handwritten", block.quantity) from error
-        return {**self._on(block, {"handwritten": hand, "autograd": torchs}, ""), **told}
+        return Look(block, {"handwritten": hand, "autograd": torchs}, written=one)
 
     def _reference_of(self, block: Block) -> Reference | None:
         """The reference, where it is a function of the block's input."""
@@ -298,26 +340,48 @@ class _FunctionCheck:
         nonzero = rounding.to_array(self._first.found) != 0
         return FunctionTruths(self.function, nonzero, subgradient=self.settings.subgradient)
 
-    def _on(self, block: Block, answers: Mapping[str, Answer], suffix: str) -> Fields:
-        found = self._settled(block, answers)
-        notes = tuple(note for answer in answers.values() for note in answer.notes)
+    def judge(self, look: Look) -> Fields:
+        """The verdict on the answers for a block, whoever gave them."""
+        return self._concluded(look, *self._decided(look))
+
+    def _diagnosed(self, look: Look) -> Fields:
+        """The same, with what mistake a wrong one looks like."""
+        found, notes = self._decided(look)
+        fields = self._concluded(look, found, notes)
+        if fields["verdict"] != "fail" or "diagnosis" in fields:
+            return fields
+        from gradcheck.diagnosis.of_block import diagnose_block
+
+        blame = fields["blame"].split(",")
+        diagnosis = diagnose_block(self.function, look.block, found.truth, found.answers, blame)
+        return {**fields, "diagnosis": diagnosis}
+
+    def _decided(self, look: Look) -> tuple[_Held, tuple[str, ...]]:
+        """The answers held against the truth that decides, and what is to be said of that."""
+        found = self._settled(look.block, look.answers)
+        notes = tuple(note for answer in look.answers.values() for note in answer.notes)
         if found.judgement.verdict == "inconclusive":
-            wide = self._in_float64(block, found.truth, answers)
+            wide = self._in_float64(look.block, found.truth, look.answers)
             if wide is not None and wide.judgement.verdict == "fail":
-                found, notes = wide, (_WIDE, *notes)
+                return wide, (_WIDE, *notes)
+        return found, notes
+
+    def _concluded(self, look: Look, found: _Held, notes: tuple[str, ...]) -> Fields:
+        block, written = look.block, look.written
         fields = conclude(
-            block.quantity + suffix,
-            0,
+            look.quantity,
+            0 if written is None else written.line,
             *found,
             (),
             demands=self.demands,
             label=block.label,
+            formula="" if written is None else written.text,
             notes=(*self.notes, *notes),
             others=self._others(block) if found.judgement.verdict != "pass" else {},
             source=NAME if self._reference_of(block) is not None else "",
         )
         if self.is_another and fields["verdict"] == "fail":
-            return self._excused(block, answers, fields)
+            return self._excused(block, look.answers, fields)
         return fields
 
     def _in_float64(self, block: Block, truth: Ball, answers: Mapping[str, Answer]) -> _Held | None:
@@ -326,9 +390,7 @@ class _FunctionCheck:
         In a narrow dtype much may hide in what rounding does.
         """
         wide = {
-            name: one
-            for name, answer in answers.items()
-            if isinstance(answer, Reverse) and (one := answer.widened) is not None
+            name: one for name, answer in answers.items() if (one := answer.widened) is not None
         }
         if not wide:
             return None
@@ -339,7 +401,7 @@ class _FunctionCheck:
         """The answer of another device, to be seen beside."""
         if self.beside is None:
             return {}
-        return {"cpu": Reverse(self.beside).rounded_of(block)}
+        return self.beside.answers(self.function, lambda one: Reverse(one).rounded_of(block))
 
     def _excused(self, block: Block, answers: Mapping[str, Answer], fields: Fields) -> Fields:
         """Of a function that is another than the reference: right answers are not to blame."""

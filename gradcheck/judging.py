@@ -36,37 +36,26 @@ def judge_claim(
     The numeric oracle is asked where the exact one cannot tell, where something is not right, and
     where it is to be `thorough`.
     """
-    if problem := too_large(place.value(claim.output).numel(), place.value(claim.input).numel()):
-        for formula in claim.formulas or (None,):
-            yield _along(place, claim, formula, truths, problem, ())
-        return
-    if place.is_complex:
-        yield from judge_complex(place, claim)
-        return
-    check = _Check(place, claim, truths, thorough)
-    try:
-        _ = check.answers.gradient
-    except Exception as error:
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        yield _fields(claim, None, verdict="error", blame="autograd", notes=(f"autograd: {line}",))
-        return
+    check = ClaimCheck(place, claim, truths, thorough)
     for formula in claim.formulas or (None,):
-        fields = check.judge(formula)
-        if formula is not None and fields["verdict"] == "fail":
-            fields = _with_root(formula, fields, truths)
-        yield fields
+        for fields in check.verdicts(formula):
+            if formula is not None and fields["verdict"] == "fail":
+                fields = _explained(claim, formula, fields, truths)
+            yield fields
 
 
-def _with_root(formula: Written, fields: Fields, truths: Truths) -> Fields:
-    """A failure that follows from another line's says so."""
-    has_value = "entries" in fields  # else the block shows the line that has none
-    if "handwritten" not in fields["blame"] or not has_value:
+def _explained(claim: Claim, formula: Written, fields: Fields, truths: Truths) -> Fields:
+    """A failure of a formula, with where it begins, and what mistake it looks like."""
+    if "handwritten" not in fields["blame"]:
         return fields
-    roots = [name for name, used in formula.uses.items() if used in truths.wrong]
-    truths.wrong.add(formula.key)
-    if not roots:
+    root = truths.root_of(formula) if "entries" in fields else ""  # else the block shows a line
+    if "autograd" not in fields["blame"]:
+        fields = truths.diagnoses.told(fields, truths.place, claim, formula, root)
+    is_consequence = any(one.kind == "consequence" for one in fields.get("diagnosis", ()))
+    truths.add_wrong(formula, root if is_consequence else "")
+    if not root or is_consequence:
         return fields
-    note = f"it uses `{roots[0]}`, which is wrong: look there first"
+    note = f"it uses `{root}`, which is wrong: look there first"
     return {**fields, "notes": (note, *fields.get("notes", ()))}
 
 
@@ -114,10 +103,13 @@ _CONTRADICTION: Final = (
 )
 
 
-class _Check:
-    """One claim at one place, held against its truth."""
+class ClaimCheck:
+    """One claim at one place, held against its truth.
 
-    def __init__(self, place: Place, claim: Claim, truths: Truths, thorough: bool) -> None:
+    What ways of writing its derivative have in common is computed once.
+    """
+
+    def __init__(self, place: Place, claim: Claim, truths: Truths, thorough: bool = False) -> None:
         self.thorough = thorough
         self.place = place
         self.claim = claim
@@ -125,8 +117,45 @@ class _Check:
         self.answers = Answers(place, claim)
         self.required = place.case.required_resolution(place.dtype)
 
-    def judge(self, formula: Written | None) -> Fields:
-        """The verdict on one way in which the derivative was written, or on autograd's alone."""
+    def verdicts(self, formula: Written | None) -> Iterator[Fields]:
+        """The verdict on one way in which the derivative was written, or on autograd's alone.
+
+        By a complex value there may be several.
+        """
+        place, claim = self.place, self.claim
+        sizes = (place.value(name).numel() for name in (claim.output, claim.input))
+        if problem := too_large(*sizes):
+            yield _along(place, claim, formula, self.truths, problem, ())
+        elif place.is_complex:
+            yield from judge_complex(place, claim, formula)
+        else:
+            yield self._verdict(formula)
+
+    def is_right(self, formula: Written) -> bool:
+        """Whether a formula is right, by proof.
+
+        Raises:
+            DeclinedError: The exact oracle cannot tell.
+        """
+        truth = self.truths.exact(self.claim, whole=False)
+        written = self.truths.exact_formula(self.claim, formula)
+        return not self.truths.proof(self.claim, formula, truth, written).wrong.any()
+
+    def exactly(self, formula: Written) -> Enclosure:
+        """What a formula says where all values are exact from the inputs.
+
+        Raises:
+            DeclinedError: The exact oracle cannot tell.
+        """
+        return self.truths.exact_formula(self.claim, formula, exactly=True)
+
+    def _verdict(self, formula: Written | None) -> Fields:
+        try:
+            _ = self.answers.gradient
+        except Exception as error:
+            line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            told = {"verdict": "error", "blame": "autograd", "notes": (f"autograd: {line}",)}
+            return _fields(self.claim, None, **told)
         found = None
         if formula is not None:
             try:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from flint import ctx
 from torch import Tensor
 
 from gradcheck.casefile.case import COMPLEX, Case, DType, Point
@@ -130,13 +131,20 @@ class Place:
         Raises:
             EvaluationError: A choice is undecided, or a value does not exist.
         """
-        case, seeds = self.case, [seed.name for seed in self.case.extension.seeds]
-        names = (*case.sizes, *case.function.given, *seeds)
-        meaning = BallMeaning()
-        environment = case.function.run({n: self.exact_environment[n] for n in names}, meaning)
-        for step in case.extension.steps:
-            step.run(environment, meaning)
-        return environment
+        if ctx.prec not in self._computed:
+            case, seeds = self.case, [seed.name for seed in self.case.extension.seeds]
+            names = (*case.sizes, *case.function.given, *seeds)
+            meaning = BallMeaning()
+            environment = case.function.run({n: self.exact_environment[n] for n in names}, meaning)
+            for step in case.extension.steps:
+                step.run(environment, meaning)
+            self._computed[ctx.prec] = environment
+        return self._computed[ctx.prec]
+
+    @cached_property
+    def _computed(self) -> dict[int, Environment]:
+        """By the precision in bits."""
+        return {}
 
     def exact_segment(self, claim: Claim) -> Segment:
         """From the claim's input to its output, in ball arithmetic."""

@@ -19,6 +19,7 @@ from gradcheck.answers import FEW
 from gradcheck.ball import Ball
 from gradcheck.claims import Written
 from gradcheck.conclusion import Fields, conclude
+from gradcheck.diagnoses import Diagnoses
 from gradcheck.entries import indexed
 from gradcheck.errors import EvaluationError, ShapeError
 from gradcheck.functions import Segment
@@ -38,23 +39,19 @@ _LOSS: Final = float(LOSSES["polygamma"][1])
 """Of the largest entry: what torch's polygamma is off by, from which they are made."""
 
 
-def judge_second(place: Place, claim: SecondClaim) -> Iterator[Fields]:
+def judge_second(place: Place, claim: SecondClaim, diagnoses: Diagnoses) -> Iterator[Fields]:
     """One verdict for each way in which it was written, or on autograd's alone."""
-    if place.is_complex:
-        note = "second derivatives by complex values are not looked at: leave the dtype out"
-        yield {
-            "quantity": claim.quantity,
-            "line": claim.line,
-            "verdict": "inconclusive",
-            "notes": (note,),
-        }
-        return
-    check = _Check(place, claim)
+    check = SecondCheck(place, claim)
     for formula in claim.formulas or (None,):
-        yield check.judge(formula)
+        for fields in check.verdicts(formula):
+            if formula is not None and fields.get("blame") == "handwritten":
+                fields = diagnoses.told(fields, place, claim, formula)
+            yield fields
 
 
-class _Check:
+class SecondCheck:
+    """One second derivative at one place; see `ClaimCheck`."""
+
     def __init__(self, place: Place, claim: SecondClaim) -> None:
         self.place = place
         self.claim = claim
@@ -69,7 +66,15 @@ class _Check:
                 f"`{of.second}`, which has shape {list(second)}"
             )
 
-    def judge(self, formula: Written | None) -> Fields:
+    def verdicts(self, formula: Written | None) -> Iterator[Fields]:
+        """The verdict on one way in which it was written, or on autograd's alone."""
+        if self.place.is_complex:
+            note = "second derivatives by complex values are not looked at: leave the dtype out"
+            yield self._told(formula, verdict="inconclusive", notes=(note,))
+        else:
+            yield self._verdict(formula)
+
+    def _verdict(self, formula: Written | None) -> Fields:
         place, claim = self.place, self.claim
         try:
             found = None if formula is None else self._written(formula)
@@ -93,12 +98,10 @@ class _Check:
         if formula is not None and found is not None:
             answers["handwritten"] = self._ball(truth, found, lambda: self._written(formula))
             try:
-                proof = enclosure.proof(self._formula(formula))
-                if proof.wrong.any():
-                    proof = self._exactly(formula) or proof
+                proof = self._proof(formula)
             except DeclinedError as reason:
                 notes.append(f"the formula is not known exactly: {reason}")
-        answers["autograd"] = self._ball(truth, gradient, self._hessian)
+        answers["autograd"] = self._ball(truth, gradient, self.hessian)
         required = place.case.required_resolution(place.dtype)
         judgement = judge(
             truth, answers, self._scale, required, proof=proof, waiver=self.place.waiver
@@ -120,6 +123,20 @@ class _Check:
             formula=formula.text if formula else "",
             notes=notes,
         )
+
+    def is_right(self, formula: Written) -> bool:
+        """Whether a formula is right, by proof; see `ClaimCheck.is_right`."""
+        return not self._proof(formula).wrong.any()
+
+    def exactly(self, formula: Written) -> exact.Enclosure:
+        """What a formula says where all values are exact; see `ClaimCheck.exactly`."""
+        return self._formula(formula, self.place.computed_exactly)
+
+    def _proof(self, formula: Written) -> Proof:
+        proof = self._exact.proof(self._formula(formula))
+        if not proof.wrong.any():
+            return proof
+        return self._exactly(formula) or proof
 
     def _told(self, formula: Written | None, **fields: object) -> Fields:
         return {
@@ -150,7 +167,7 @@ class _Check:
         segment = self._segment(self.place.exact_environment)
         try:
             there = exact.second_derivative(segment, of.second, of.vector, self._scale, exactly)
-            proof = there.proof(self._formula(formula, exactly))
+            proof = there.proof(self.exactly(formula))
         except DeclinedError:
             return None
         return None if proof.wrong.any() else proof
@@ -163,9 +180,9 @@ class _Check:
 
     @cached_property
     def _autograd(self) -> Tensor:
-        return self._hessian()
+        return self.hessian()
 
-    def _hessian(self) -> Tensor:
+    def hessian(self) -> Tensor:
         """The second derivative by torch's reverse mode over reverse mode."""
         of, place = self.claim.of, self.place
         first = place.value(of.first).detach().clone().requires_grad_()

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gradcheck.ball import Ball
 from gradcheck.claims import Claim, Written
+from gradcheck.diagnoses import Diagnoses
 from gradcheck.functions import Environment, Segment
 from gradcheck.oracles import exact, numeric
 from gradcheck.oracles.differences import Effort
@@ -50,55 +51,72 @@ class Truths:
     more than one.
     """
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
+    def __init__(self, place: Place, diagnoses: Diagnoses | None = None) -> None:
+        self.place = place
+        self.diagnoses = diagnoses or Diagnoses()
         self._claims = place.case.claims
         self._found: dict[tuple[tuple[str, ...], Effort], Ball] = {}
-        self.wrong: set[object] = set()
-        """The keys of what was written by hand and is wrong, of what was judged so far."""
-        self._exact: dict[tuple[tuple[str, ...], bool], Enclosure | DeclinedError] = {}
+        self._wrong: dict[object, str] = {}
+        self._exact: dict[tuple[tuple[str, ...], bool, bool], Enclosure | DeclinedError] = {}
 
-    def exact(self, claim: Claim, *, whole: bool = True) -> Enclosure:
+    def add_wrong(self, formula: Written, root: str = "") -> None:
+        """Keeps in mind that a formula is wrong, by itself or by the wrong one that it uses."""
+        self._wrong[formula.key] = root
+
+    def root_of(self, formula: Written) -> str:
+        """The first wrong derivative that a formula rests on, of those judged so far, by name."""
+        for name, key in formula.uses.items():
+            if key in self._wrong:
+                return self._wrong[key] or name
+        return ""
+
+    def exact(self, claim: Claim, *, whole: bool = True, exactly: bool = False) -> Enclosure:
         """The claim's Jacobian, proven; unless `whole`, a few directions where it is large.
+
+        At the values that the dtype holds, unless they are to be computed `exactly`.
 
         Raises:
             DeclinedError: The exact oracle cannot tell.
         """
-        found = self._exact.get((claim.ends, whole))
+        key = claim.ends, whole, exactly
+        found = self._exact.get(key)
         if found is None:
             try:
-                found = self._ask_exact(claim, whole)
+                found = self._ask_exact(claim, whole, exactly)
             except DeclinedError as error:
                 found = error
-            self._exact[claim.ends, whole] = found
+            self._exact[key] = found
         if isinstance(found, DeclinedError):
             raise found
         return found
 
-    def _ask_exact(self, claim: Claim, whole: bool) -> Enclosure:
-        segment, scale = self._place.exact_segment(claim), self._scale(claim)
+    def _ask_exact(self, claim: Claim, whole: bool, exactly: bool) -> Enclosure:
+        segment, scale = self.place.exact_segment(claim), self._scale(claim)
+        compute = self.place.computed_exactly if exactly else None
         try:
-            return exact.jacobian(segment, scale)
+            return exact.jacobian(segment, scale, compute)
         except TooManyColumnsError:
             if whole:
                 raise
-        return exact.directional(segment, scale, self._seed(claim))
+        return exact.directional(segment, scale, self._seed(claim), compute)
 
     def _seed(self, claim: Claim) -> int:
-        return zlib.crc32(f"{self._place.case.name}:{claim.quantity}".encode())
+        return zlib.crc32(f"{self.place.case.name}:{claim.quantity}".encode())
 
     def _scale(self, claim: Claim) -> Callable[[], float]:
-        return lambda: self._place.natural_scale(claim.output, claim.input)
+        return lambda: self.place.natural_scale(claim.output, claim.input)
 
-    def exact_formula(self, claim: Claim, formula: Written) -> Enclosure:
-        """What a formula says of the claim's Jacobian, proven.
+    def exact_formula(self, claim: Claim, formula: Written, *, exactly: bool = False) -> Enclosure:
+        """What a formula says of the claim's Jacobian, proven; see `exact`.
 
         Raises:
             DeclinedError: The exact oracle cannot tell.
+            ShapeError: It has no shape of a derivative.
         """
-        segment = self._place.exact_formula_segment(claim)
-        output = tuple(self._place.value(claim.output).shape)
-        return exact.formula(formula, segment, output, self._scale(claim))
+        segment = self.place.exact_formula_segment(claim)
+        output = tuple(self.place.value(claim.output).shape)
+        compute = self.place.computed_exactly if exactly else None
+        return exact.formula(formula, segment, output, self._scale(claim), exactly=compute)
 
     def proof(self, claim: Claim, formula: Written, truth: Enclosure, written: Enclosure) -> Proof:
         """Whether a formula is right, where it and the truth were found to be this.
@@ -109,18 +127,11 @@ class Truths:
         proof = truth.proof(written)
         if not proof.wrong.any():
             return proof
-        place, scale = self._place, self._scale(claim)
-        output, exactly = tuple(place.value(claim.output).shape), place.computed_exactly
-        segment, of_formula = place.exact_segment(claim), place.exact_formula_segment(claim)
         try:
-            if truth.directions is None:
-                there = exact.jacobian(segment, scale, exactly)
-            else:
-                there = exact.directional(segment, scale, self._seed(claim), exactly)
-            again = exact.formula(formula, of_formula, output, scale, exactly=exactly)
+            there = self.exact(claim, whole=truth.directions is None, exactly=True)
+            better = there.proof(self.exact_formula(claim, formula, exactly=True))
         except DeclinedError:
             return proof
-        better = there.proof(again)
         return proof if better.wrong.any() else better
 
     def is_linear(self, claim: Claim, formula: Written, written: Enclosure) -> bool:
@@ -128,7 +139,7 @@ class Truths:
 
         It is looked at once more with these times -2. True where that cannot be told.
         """
-        place = self._place
+        place = self.place
         seeds = [seed.name for seed in place.case.extension.seeds if seed.is_random]
         segment = place.exact_formula_segment(claim)
         held = {**segment.held, **{name: segment.held[name] * SCALE for name in seeds}}
@@ -152,7 +163,7 @@ class Truths:
         return _function(segment), segment.held[segment.start]
 
     def _ask(self, claim: Claim, effort: Effort) -> Ball:
-        segment, anywhere = self._segment(claim), self._place.case.subgradient
+        segment, anywhere = self._segment(claim), self.place.case.subgradient
         if not segment.is_pointwise:
             at = segment.held[segment.start]
             return numeric.jacobian(_function(segment), at, effort=effort, subgradient=anywhere)
@@ -162,7 +173,7 @@ class Truths:
 
     @cached_property
     def _held(self) -> Environment:
-        return self._place.widened()
+        return self.place.widened()
 
     @cached_property
     def _side_by_side(self) -> dict[tuple[str, ...], Ball]:
@@ -170,7 +181,7 @@ class Truths:
         segments = {claim.ends: self._segment(claim) for claim in self._claims}
         curves = {name: _curve(one) for name, one in segments.items() if one.is_pointwise}
         try:
-            anywhere = self._place.case.subgradient
+            anywhere = self.place.case.subgradient
             listed = list(curves.values())
             balls = numeric.slopes(listed, effort="quick", subgradient=anywhere) if curves else []
         except Exception:

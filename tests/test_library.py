@@ -20,6 +20,7 @@ from gradcheck.casefile.document import Document
 from gradcheck.casefile.load import find, load, read
 from gradcheck.claims import RecurrentFormula
 from gradcheck.cli import cli
+from gradcheck.diagnoses import Diagnoses
 from gradcheck.language.expression import Expression
 from gradcheck.language.tree import Call, Name, Number, walk
 from gradcheck.lines import Line, PassFormula, Sweep
@@ -35,13 +36,13 @@ PATHS = list(find([str(ROOT / "cases")]))
 LIBRARY = [load(path) for path in PATHS]
 DOCUMENTS = [Document.read(path).data for path in PATHS]
 AT_A_KINK = {
-    "relu_at_its_kink",
-    "hardtanh_at_its_corners",
-    "mae_at_a_perfect_prediction",
-    "bce_with_logits_at_zero",
-    "hinge_at_the_margin",
+    ("relu_at_its_kink", "1"),
+    ("hardtanh_at_its_corners", "1"),
+    ("mae_at_a_perfect_prediction", "1"),
+    ("bce_with_logits_at_zero", "1"),
+    ("hinge_at_the_margin", "1"),
 }
-"""Cases in which the exact oracle would have to make a choice: what they say is not proven."""
+"""Points at which the exact oracle would have to make a choice: nothing is proven there."""
 CASES = [case for file in LIBRARY for case in file.cases]
 
 # Changes that are no mistakes, at any point: what is dropped is the factor 1 or the term 0.
@@ -208,6 +209,7 @@ def run(path: Path, *arguments: str) -> tuple[int, str, list[dict]]:
     return result.return_value, result.output, read_records(records)
 
 
+@pytest.mark.usefixtures("programs_on_the_cpu")
 def test_the_library_passes_as_a_user_runs_it(tmp_path):
     """In a process of its own: nothing is warned of, nothing is missing, all is proven."""
     path = tmp_path / "records.jsonl"
@@ -254,11 +256,20 @@ def assert_it_passes(record):
         assert record["notes"][0].startswith("none: "), record
         return
     assert record["resolution"] <= DEFAULT_RESOLUTION[record["dtype"]], record
-    if record["case"] not in AT_A_KINK and record["dtype"] not in COMPLEX:
+    if (record["case"], record["point"]) in AT_A_KINK:
+        assert record["truth"] == "numeric", record
+    elif record["dtype"] not in COMPLEX:
         is_evaluation = record["formula"] == "" and "exact" not in record["oracles"]
         assert record["truth"] == ("" if is_evaluation else "exact"), record
 
 
+@pytest.fixture
+def undiagnosed(monkeypatch):
+    """What wrong formulas look like is left open: there are thousands of them."""
+    monkeypatch.setattr(Diagnoses, "told", lambda self, fields, *given: fields)
+
+
+@pytest.mark.usefixtures("undiagnosed")
 @pytest.mark.parametrize("written", list(written_formulas()), ids=str)
 def test_no_wrong_version_of_a_formula_passes(written):
     planted = 0
@@ -319,6 +330,7 @@ def test_many_realistic_mistakes_are_planted():
     assert len(PLANTED) >= 250
 
 
+@pytest.mark.usefixtures("undiagnosed")
 @pytest.mark.parametrize(("case", "line", "wrong", "mistake"), PLANTED)
 def test_a_realistic_mistake_is_blamed_on_its_line(case, line, wrong, mistake):
     written = planted_at(case, line)

@@ -7,7 +7,7 @@ text.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -117,3 +117,49 @@ def children(node: Node) -> tuple[Node, ...]:
         case Slice():
             return tuple(bound for bound in node.bounds if bound is not None)
     return ()
+
+
+def with_node(tree: Node, old: Node, new: Node) -> Node:
+    """The tree in which one node, itself and not its like, is another; the same where it has none.
+
+    What is not above it is shared.
+    """
+    if tree is old:
+        return new
+
+    def inside(node: Node) -> Node:
+        return with_node(node, old, new)
+
+    match tree:
+        case Call():
+            arguments = tuple(map(inside, tree.arguments))
+            keywords = tuple((name, inside(value)) for name, value in tree.keywords)
+            changed: Node = replace(tree, arguments=arguments, keywords=keywords)
+        case Use():
+            changed = replace(tree, arguments=tuple(map(inside, tree.arguments)))
+        case Items():
+            changed = replace(tree, items=tuple(map(inside, tree.items)))
+        case Index():
+            changed = replace(tree, value=inside(tree.value), items=tuple(map(inside, tree.items)))
+        case Slice():
+            lower, upper, step = (bound and inside(bound) for bound in tree.bounds)
+            changed = replace(tree, bounds=(lower, upper, step))
+        case _:
+            return tree
+    is_same = all(a is b for a, b in zip(children(tree), children(changed), strict=True))
+    return tree if is_same else changed
+
+
+def values_of(node: Node) -> Iterator[Node]:
+    """The node and all below it that is a value, in the order of the text: no setting of a word."""
+    yield node
+    if not isinstance(node, Call):
+        below = children(node)
+    elif node.word.creates:
+        return
+    else:
+        values = {parameter.name for parameter in node.word.parameters if parameter.is_value}
+        settings = (value for name, value in node.keywords if name in values)
+        below = (*node.arguments, *settings)
+    for child in below:
+        yield from values_of(child)

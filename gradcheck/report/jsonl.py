@@ -1,4 +1,4 @@
-"""Results → JSON Lines: one record a line, complete up to the last result at any moment."""
+"""Records → JSON Lines: one record a line, complete up to the last one at any moment."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Protocol, Self
 
 from gradcheck.errors import UsageError
-from gradcheck.results import Result
+
+
+class Recorded(Protocol):
+    """What can be said as one JSON object."""
+
+    def record(self) -> dict[str, Any]: ...
 
 
 class JsonLines:
@@ -37,7 +42,7 @@ class JsonLines:
         with suppress(OSError):  # what `add` could not write
             self._file.close()
 
-    def add(self, result: Result) -> None:
+    def add(self, result: Recorded) -> None:
         # In ASCII, so that neither U+2028 ends a line nor a file name that is no UTF-8 a run.
         record = json.dumps(result.record(), ensure_ascii=True, allow_nan=False)
         with self._usable():

@@ -12,6 +12,8 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
+from gradcheck.entries import SHOWN
+from gradcheck.report.picture import picture
 from gradcheck.results import Answer, EntryAnswers, Result, Summary, Verdict
 
 STYLE: Final[dict[Verdict, str]] = {
@@ -113,8 +115,14 @@ def evidence(result: Result) -> Iterator[Text]:
     """The formula, the worst entries with every answer, and what is to be said about them."""
     if result.formula:
         yield Text(f"  {result.line or '':5} | {result.formula}", "bold")
+    for one in result.diagnosis:
+        if one.text not in result.notes:
+            yield Text(f"  {one.text}", "italic")
     for row in _table(result):
         yield Text("  " + row)
+    if result.errors is not None and result.errors.wrong and math.prod(result.errors.shape) > SHOWN:
+        for row in picture(result.errors):
+            yield Text("  " + row)
     for note in result.notes:
         yield Text(f"  {note}")
 

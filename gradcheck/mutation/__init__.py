@@ -1,0 +1,1 @@
+"""Wrong versions of what was written by hand, and whether a case notices them."""
