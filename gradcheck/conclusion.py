@@ -11,9 +11,11 @@ from gradcheck.advice import advice
 from gradcheck.ball import Ball, Basis
 from gradcheck.casefile.case import DIGITS
 from gradcheck.demands import Demands
+from gradcheck.diagnosis.of_function import diagnoses_of
 from gradcheck.entries import SHOWN, Label, worst_entries
+from gradcheck.error_map import error_map
 from gradcheck.published import Published
-from gradcheck.results import UNSTABLE, WORST_FIRST
+from gradcheck.results import UNSTABLE, WORST_FIRST, ErrorMap
 from gradcheck.verdict import Judgement, Verdict, excludes, worst_of
 
 Fields = dict[str, Any]
@@ -88,6 +90,8 @@ def conclude(
         "difference": difference,
         "digits": {name: least for name, (least, _) in digits.items()},
         "entries": worst_entries(label, worst, balls, name, count),
+        "errors": _errors(verdict, truth, balls, judgement),
+        **({"diagnosis": tuple(diagnoses_of(truth.notes))} if blame == ["function"] else {}),
         "notes": (
             *truth.notes,
             *notes,
@@ -98,6 +102,16 @@ def conclude(
             *advice(judgement.verdict, truth, answers, judgement, dtype, required),
         ),
     }
+
+
+def _errors(
+    verdict: str, truth: Ball, balls: Mapping[str, Ball], judgement: Judgement
+) -> ErrorMap | None:
+    """Where those that are blamed are wrong; what an evaluation does not show, the formula does."""
+    if verdict != "fail":
+        return None
+    names = ["formula"] if judgement.is_hidden and "formula" in balls else judgement.blame
+    return error_map(truth, [balls[name] for name in names if name in balls], judgement.scale)
 
 
 def _waived(judgement: Judgement) -> str:

@@ -6,6 +6,7 @@ from typing import Final
 
 from gradcheck.conclusion import Fields
 from gradcheck.errors import GradcheckError, ShapeError
+from gradcheck.results import Diagnosis
 from gradcheck.user_code import account_of
 
 ONE: Final = "condition "
@@ -26,8 +27,10 @@ class RaisedError(GradcheckError):
         return {"quantity": self.quantity, **told}
 
 
-def wrong(blame: str, note: str, quantity: str = "") -> Fields:
-    return {"quantity": quantity, "verdict": "fail", "blame": blame, "notes": (note,)}
+def wrong(blame: str, note: str, quantity: str = "", kind: str = "") -> Fields:
+    """A failure; the note says what `kind` of mistake it is, if that is known."""
+    told: Fields = {"quantity": quantity, "verdict": "fail", "blame": blame, "notes": (note,)}
+    return {**told, "diagnosis": (Diagnosis(kind, note),)} if kind else told
 
 
 def misshapen(quantity: str, error: ShapeError) -> Fields:

@@ -47,13 +47,36 @@ class EntryAnswers:
 
 
 @dataclass(frozen=True, slots=True)
+class ErrorMap:
+    """How wrong an answer is by entry, of the largest entry; 0 where it overlaps the truth.
+
+    `shape` is that of the quantity, whose last dimension lies along a row. `cells` are as many as
+    its entries, or fewer, each with the largest error of those in it. `wrong` counts the entries.
+    """
+
+    shape: tuple[int, ...]
+    cells: tuple[tuple[float, ...], ...]
+    wrong: int
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What kind of mistake it looks like, and in a sentence how that shows."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """The verdict on one quantity at one point, in one dtype on one device.
 
     `resolution` is relative, achieved, and infinite where nothing could be told; `difference` is
     the largest relative distance of an answer from the truth. `digits` are the decimal digits of
     the truth that an evaluation keeps, at least. `entries` are the worst ones first. `formula` is
-    what was written by hand, `line` where. `imports` are the modules that the run had to allow.
+    what was written by hand, `line` where. `diagnosis` is empty where no mistake that is known
+    fits, the likeliest first where two do. `errors` are there where a tensor failed. `imports` are
+    the modules that the run had to allow.
     """
 
     case: str
@@ -74,6 +97,8 @@ class Result:
     digits: Mapping[str, float] = field(default_factory=dict)
     entries: tuple[EntryAnswers, ...] = ()
     notes: tuple[str, ...] = ()
+    diagnosis: tuple[Diagnosis, ...] = ()
+    errors: ErrorMap | None = None
     seconds: float = 0.0
     imports: tuple[str, ...] = ()
 
@@ -114,6 +139,7 @@ class Result:
             "worst_entry": worst and list(worst.index),
             "oracles": _oracles(worst),
             "notes": list(self.notes),
+            "diagnosis": [{"kind": one.kind, "text": one.text} for one in self.diagnosis],
             "seconds": round(self.seconds, 6),
         }
 

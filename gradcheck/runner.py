@@ -10,6 +10,7 @@ from typing import Final
 from gradcheck import devices
 from gradcheck.casefile.case import Case, DType, Point
 from gradcheck.conclusion import Fields
+from gradcheck.diagnoses import Diagnoses
 from gradcheck.errors import EvaluationError, UsageError, UserImportError
 from gradcheck.gradients import Gradients
 from gradcheck.imports import Imports
@@ -119,12 +120,14 @@ def _run_points(job: Job, thorough: bool) -> Iterator[Result]:
     problems = job.imports.problems(kernel) if kernel else {}
     if problems:
         yield job.result(verdict="error", notes=tuple(problems), line=min(problems.values()))
+    diagnoses = Diagnoses()
     for point in job.case.points:
-        yield from _run_point(job, point, thorough, has_kernel=bool(kernel) and not problems)
+        has_kernel = bool(kernel) and not problems
+        yield from _run_point(job, point, thorough, diagnoses, has_kernel=has_kernel)
 
 
 def _run_point(
-    job: Job, point: Point, thorough: bool, *, has_kernel: bool = False
+    job: Job, point: Point, thorough: bool, diagnoses: Diagnoses, *, has_kernel: bool = False
 ) -> Iterator[Result]:
     start = time.perf_counter()
     try:
@@ -132,7 +135,7 @@ def _run_point(
     except Exception as error:
         yield _error(job, point, error)
         return
-    truths = Truths(place)
+    truths = Truths(place, diagnoses)
     gradients = Gradients(place, truths)
     cotangents = {claim.quantity for claim in job.case.claims if is_cotangent(claim)}
     claims = [claim for claim in job.case.claims if is_cotangent(claim) or not point.again]
@@ -145,7 +148,7 @@ def _run_point(
 
         work.append(("", job.case.line, judge_kernel(place, job.imports)))
     beside: list[tuple[str, int, Iterator[Fields]]] = [
-        *((s.quantity, s.line, judge_second(place, s)) for s in job.case.seconds),
+        *((s.quantity, s.line, judge_second(place, s, diagnoses)) for s in job.case.seconds),
         *((e.quantity, e.line, judge_value(place, e)) for e in point.expectations),
         *((n + GRAD, gradients.line(n), gradients.judge(n)) for n in job.case.gradients),
     ]

@@ -133,7 +133,7 @@ def account_of(error: BaseException) -> str:
     frames = [
         f"{_shown(frame.filename)}:{frame.lineno} in {frame.name}"
         for frame in traceback.extract_tb(error.__traceback__)
-        if _is_the_users(frame.filename)
+        if is_the_users(frame.filename)
     ]
     return ", from ".join([what, *reversed(frames[-_MOST:])])
 
@@ -144,7 +144,8 @@ def is_ours(error: BaseException) -> bool:
     return bool(frames) and frames[-1].filename.startswith(_OURS)
 
 
-def _is_the_users(filename: str) -> bool:
+def is_the_users(filename: str) -> bool:
+    """Whether a file is none of gradcheck's, torch's or Python's own."""
     if filename.startswith((_OURS, _TORCHS, "<")):
         return False
     return not filename.startswith(_PYTHONS) or "-packages" in filename

@@ -197,10 +197,13 @@ def test_a_wrong_line_fails_first(
 
 def test_what_follows_from_a_wrong_line_says_so() -> None:
     results = run(with_line(LAYER, "backward", "da", "dh"))
-    notes = {r.quantity: r.notes for r in results if r.verdict == "fail"}
-    assert list(notes) == ["da", "dW", "dx"]
-    assert not any("look there first" in note for note in notes["da"])
-    assert notes["dW"][0] == "it uses `da`, which is wrong: look there first"
+    failed = {r.quantity: r for r in results if r.verdict == "fail"}
+    assert list(failed) == ["da", "dW", "dx"]
+    assert not any("look there first" in one.text for one in failed["da"].diagnosis)
+    for name in ("dW", "dx"):
+        (told,) = failed[name].diagnosis
+        assert told.kind == "consequence"
+        assert told.text.endswith("it uses `da`, which is wrong: look there first")
 
 
 def test_what_a_step_takes_from_a_wrong_state_says_so() -> None:

@@ -61,6 +61,7 @@ def test_a_record_has_the_fields_of_the_schema():
             "numeric": {"value": 2.1, "radius": 0.1, "basis": "estimated"},
         },
         "notes": ["a note"],
+        "diagnosis": [],
         "seconds": 0.123457,
     }
 

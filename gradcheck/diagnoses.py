@@ -1,0 +1,36 @@
+"""What wrong formulas of a case look like: each is looked at once, however many points fail."""
+
+from __future__ import annotations
+
+from gradcheck.claims import Claim, Written
+from gradcheck.conclusion import Fields
+from gradcheck.place import Place
+from gradcheck.results import Diagnosis
+from gradcheck.second_claim import SecondClaim
+
+
+class Diagnoses:
+    """Those of one case; nothing of it is imported where nothing is wrong."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, Written, str], tuple[Diagnosis, ...]] = {}
+
+    def told(
+        self,
+        fields: Fields,
+        place: Place,
+        claim: Claim | SecondClaim,
+        formula: Written,
+        root: str = "",
+    ) -> Fields:
+        """A failure with what its formula looks like; no verdict is lost over that."""
+        from gradcheck.diagnosis import diagnose
+
+        key = claim, formula, root
+        if key not in self._known:
+            try:
+                self._known[key] = diagnose.diagnose(place, claim, formula, root)
+            except Exception as error:
+                note = f"no diagnosis: {type(error).__name__}: {error}; please report it"
+                return {**fields, "notes": (*fields.get("notes", ()), note)}
+        return {**fields, "diagnosis": self._known[key]}

@@ -1,0 +1,431 @@
+"""A wrong formula → what mistake it looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
+from decimal import Decimal
+from functools import cached_property
+from itertools import islice, permutations
+from typing import Any, Final
+
+import numpy as np
+
+from gradcheck.ball import Array
+from gradcheck.claims import Claim, RecurrentFormula, Written
+from gradcheck.diagnosis.choosing import PLACES, best
+from gradcheck.diagnosis.constants import root, short
+from gradcheck.diagnosis.evidence import Evidence
+from gradcheck.diagnosis.patterns import factor_of, patterns, weak_patterns
+from gradcheck.diagnosis.repairs import Repair, Surroundings, changes, insertions
+from gradcheck.diagnosis.suspect import Suspect
+from gradcheck.diagnosis.uses import uses, without, without_value
+from gradcheck.functions import Recurrence, Step
+from gradcheck.language.editing import Editor, Part, binary, negative, number
+from gradcheck.language.expression import Expression
+from gradcheck.language.tree import Call, Name, Node, Number, values_of
+from gradcheck.lines import Line, PassFormula, Sweep
+from gradcheck.modes import PARAMETER
+from gradcheck.mutation.sites import own_expressions, replaced
+from gradcheck.place import Place
+from gradcheck.results import Diagnosis
+from gradcheck.second_claim import SecondClaim
+
+MOST_OPERATIONS: Final = 200_000
+"""That trying changes of a formula may take, twice: about a second each."""
+
+
+def diagnose(
+    place: Place, claim: Claim | SecondClaim, written: Written, root: str = ""
+) -> tuple[Diagnosis, ...]:
+    """What mistake a wrong way of writing a claim's derivative looks like, likeliest first.
+
+    Empty where nothing fits. Torch's own derivative has to be right. `root` is a wrong derivative
+    that it uses: what is right but for that is its consequence.
+    """
+    if place.is_complex:
+        return ()
+    search = _Search(Suspect(place, claim, written))
+    if search.evidence is not None and not search.evidence.wrong.any():
+        text = f"it is right by itself, but it uses `{root}`, which is wrong: look there first"
+        return (Diagnosis("consequence", text),) if root else ()
+    if not search.suspect.spots:
+        return ()
+    found = search.found()
+    # Where only one line is wrong, that is said first, unless something says why.
+    says_why = {"sign_where_negative", "lost_outside", "transposed"}
+    first = () if any(one.kind in says_why for one in found) else PLACES
+    return best(search.with_step(found), first)
+
+
+_SIMPLER: Final = {"extra_factor", "extra_term", "wrong_constant", "wrong_sign_of_a_term"}
+"""Where such a change makes it right, a factor that does so too is there by chance."""
+
+
+class _Search:
+    def __init__(self, suspect: Suspect) -> None:
+        self.suspect = suspect
+        self.claim = suspect.claim
+        self.written = suspect.written
+        self.evidence = suspect.evidence(suspect.written)
+
+    def found(self) -> list[Diagnosis]:
+        """All that fits; what says little only where nothing else does."""
+        changed = list(self._mended(changes))
+        kinds = {one.kind for one in changed}
+        constants = [] if "extra_term" in kinds else list(self._constants())
+        found = [*changed, *constants]
+        kinds |= {one.kind for one in constants}
+        forgotten = []
+        if self.evidence is not None and isinstance(self.claim, Claim):
+            forgotten = list(self._forgotten(self.evidence, self.claim))
+        for one in (*map(self._as_division, self._of_values()), *forgotten):
+            if not self._is_by_chance(one, kinds, forgotten):
+                found.append(one)
+        kinds = {one.kind for one in found}
+        unneeded = kinds & {*_SIMPLER, *PLACES}
+        for one in self._mended(insertions):
+            is_factor = one.kind in ("missing_factor", "sign_where_negative")
+            if not ((is_factor and unneeded) or self._is_by_chance(one, kinds, forgotten)):
+                found.append(one)
+        if not found and self.evidence is not None:
+            if isinstance(self.claim, Claim):
+                found += self._without_values(self.evidence, self.claim)
+            found += weak_patterns(self.evidence)
+        # Where no term of the formula is too many, what it lacks has the other sign.
+        has_too_many = any(one.kind == "extra_term" for one in changed)
+        return [one for one in found if one.kind != "extra_term" or has_too_many]
+
+    def _as_division(self, one: Diagnosis) -> Diagnosis:
+        """A factor too many that no formula has: a division that it lacks."""
+        name = _first_name(one.text)
+        texts = (expression.text for expression in self._open)
+        if one.kind != "extra_factor" or any(name in text for text in texts):
+            return one
+        return Diagnosis("missing_factor", f"a division by `{name}` is missing")
+
+    def _is_by_chance(
+        self, one: Diagnosis, kinds: Collection[str], forgotten: Collection[Diagnosis]
+    ) -> bool:
+        """Whether it is a factor that something simpler makes needless.
+
+        What is right without a part lacks nothing, though a factor would undo that part; what lacks
+        a path is no product with a link, or with a part of the function.
+        """
+        if one.kind not in ("missing_factor", "extra_factor"):
+            return False
+        if one.kind == "missing_factor" and "extra_factor" in kinds:
+            return True
+        return bool(forgotten) and not _first_name(one.text).isidentifier()
+
+    def with_step(self, found: Iterable[Diagnosis]) -> Iterator[Diagnosis]:
+        """In a recurrence, with the step at which it first goes wrong, in the place of places."""
+        steps = self._wrong_steps()
+        for one in found:
+            if not steps:
+                yield one
+            elif one.kind not in PLACES:
+                yield Diagnosis(one.kind, f"{one.text} (first wrong at step {steps})")
+
+    def _wrong_steps(self) -> int:
+        """The first step that is wrong, in the order in which they are computed; 0: no steps."""
+        if self.evidence is None or not self.written.is_stepwise:
+            return 0
+        is_reverse = isinstance(self.claim, Claim) and not self.claim.is_stepwise
+        wrong = self.evidence.wrong
+        each = wrong.reshape(*wrong.shape[:2], -1).any(axis=(0, 2)) if wrong.ndim > 1 else wrong
+        at = np.flatnonzero(each)
+        return int(at[-1 if is_reverse else 0]) + 1 if len(at) else 0
+
+    def _of_values(self) -> Iterator[Diagnosis]:
+        e = self.evidence
+        if e is not None:
+            yield from self._counted(e)
+            yield from patterns(e)
+            if isinstance(self.claim, Claim):
+                yield from self._steps(e, self.claim)
+
+    def _counted(self, e: Evidence) -> Iterator[Diagnosis]:
+        """A factor that is how many entries are added up, where a mean is written somewhere."""
+        factor = factor_of(e)
+        if factor is None or factor <= 0:
+            return
+        count, inverse = round(factor), round(1 / factor)
+        in_function = (e for step in self.suspect.case.function.steps for e in _formulas(step))
+        if self._is_count(count, factor) and self._averages(in_function, count):
+            text = f"it is {count} times the right value: a sum where the mean is meant"
+            yield Diagnosis("sum_for_mean", text)
+        if self._is_count(inverse, 1 / factor) and self._averages(self._open, inverse):
+            text = f"it is 1/{inverse} of the right value: a mean where the sum is meant"
+            yield Diagnosis("mean_for_sum", text)
+
+    def _is_count(self, count: int, number: float) -> bool:
+        return count in self._counts - {1, 2} and abs(count - number) < 1e-9 * number
+
+    def _averages(self, formulas: Iterable[Expression], count: int) -> bool:
+        """Whether a mean is taken, or something divided by so many."""
+        sizes = {"mean", "var", "std"}
+        for formula in formulas:
+            if formula.words & sizes:
+                return True
+            for node in values_of(formula.tree):
+                if isinstance(node, Call) and node.word.name == "div":
+                    below = node.arguments[1]
+                    names = [n.name for n in values_of(below) if isinstance(n, Name)]
+                    numbers = [n.value for n in values_of(below) if isinstance(n, Number)]
+                    if count in numbers or any(self._equals(name, count) for name in names):
+                        return True
+        return False
+
+    def _equals(self, name: str, count: int) -> bool:
+        array = self.suspect.named.get(name)
+        return array is not None and bool((array == count).all())
+
+    @property
+    def _counts(self) -> frozenset[int]:
+        """How many entries of something may be added up."""
+        found: set[int] = set()
+        for array in self.suspect.named.values():
+            shape = array.shape[1:]
+            found |= {int(np.prod(shape)), *shape}
+        return frozenset(found)
+
+    def _steps(self, e: Evidence, claim: Claim) -> Iterator[Diagnosis]:
+        """The derivative of the step beside, or after one step less or more."""
+        if claim.is_stepwise and len(e.shape) and e.shape[0] > 2:
+            for step, which in ((1, "before"), (-1, "after")):
+                moved = np.roll(e.truth, step, axis=1)
+                there = slice(1, None) if step > 0 else slice(None, -1)
+                if e.near(moved, e.found)[:, there].all():
+                    text = f"at every step it is the derivative of the step {which}"
+                    yield Diagnosis("off_by_one_step", text)
+        for more in (-1, 1):
+            truth = self._with_steps(claim, more)
+            if truth is not None and e.is_found(truth) and not e.is_truth(truth):
+                word = "less" if more < 0 else "more"
+                text = f"it is the derivative after one step {word}"
+                yield Diagnosis("off_by_one_step", text)
+
+    def _with_steps(self, claim: Claim, more: int) -> Any:
+        """The truth for a recurrence of so many more steps."""
+        if not any(isinstance(step, Recurrence) for step in claim.steps):
+            return None
+        found = []
+        for spot in self.suspect.spots:
+            steps = tuple(
+                replace(step, steps=_plus(step.steps, more))
+                if isinstance(step, Recurrence)
+                else step
+                for step in self.claim.steps
+            )
+            truth = self.suspect.truth_with(spot, steps)
+            if truth is None or truth.shape != spot.truth.shape:
+                return None
+            found.append(truth)
+        return np.stack(found)
+
+    def _forgotten(self, e: Evidence, claim: Claim) -> Iterator[Diagnosis]:
+        """A use of a value that is taken for a constant, or the only one that is not."""
+        listed = uses(claim)
+        own = [use for use in listed if use.name == claim.input]
+        shares: list[Array] = []
+        for use in listed:
+            is_own = use.name == claim.input
+            if is_own and len(own) < 2 and use.name != PARAMETER:
+                continue
+            less = without(self.suspect, claim, use)
+            if less is None:
+                continue
+            rest = np.stack(less)
+            if e.is_truth(rest):
+                continue
+            where = f"`{use.of} = {use.formula.text}`"
+            if is_own:
+                shares.append(e.truth - rest)
+            if use.name == PARAMETER:
+                if e.is_found(rest):
+                    yield Diagnosis("missing_term", f"the term with `d{use.of}` is missing")
+            elif e.is_found(rest) and is_own:
+                text = f"the use of `{use.name}` in {where} is forgotten"
+                yield Diagnosis("forgotten_use", text)
+            elif e.is_found(rest):
+                text = f"what goes through `{use.name}` in {where} is missing"
+                yield Diagnosis("missing_term", text)
+            elif is_own and e.is_found(e.truth - rest):
+                text = f"only the use of `{use.name}` in {where} counts, the others are forgotten"
+                yield Diagnosis("forgotten_use", text)
+        has_matrix = any(array.ndim == 3 for array in self.suspect.named.values())
+        for one, other in permutations(shares, 2) if has_matrix else ():
+            if e.is_found(e.truth + one - other) and not e.is_same(one, other):
+                text = f"one use of `{claim.input}` counts twice and another not at all"
+                yield Diagnosis("transposed", f"{text}, as if a matrix were symmetric")
+
+    def _without_values(self, e: Evidence, claim: Claim) -> Iterator[Diagnosis]:
+        """What would be right if an input or a constant were 0."""
+        for name in self.suspect.case.function.given:
+            if name != claim.input:
+                less = without_value(self.suspect, claim, name)
+                if less is not None and e.is_found(np.stack(less)):
+                    text = f"what `{name}` adds is missing: it is right where that is 0"
+                    yield Diagnosis("missing_term", text)
+
+    def _mended(
+        self, repairs: Callable[[Expression, Surroundings], Iterator[Repair]]
+    ) -> Iterator[Diagnosis]:
+        """The changes of a formula with which it is right."""
+        changed = (
+            (repair, expression)
+            for expression in self._open
+            for repair in repairs(expression, self._surroundings)
+        )
+        for repair, expression in islice(changed, MOST_OPERATIONS // self.suspect.cost):
+            if self.suspect.is_right(replaced(self.written, expression, repair.expression)):
+                yield Diagnosis(repair.kind, repair.text)
+
+    @cached_property
+    def _open(self) -> list[Expression]:
+        """The formulas in which the mistake may be: its own, and lines that nobody judges."""
+        found = list(own_expressions(self.written))
+        if isinstance(self.written, PassFormula):
+            known = self.suspect.named
+            for statement in (*self.written.before, self.written.own):
+                for line in statement.lines if isinstance(statement, Sweep) else (statement,):
+                    if isinstance(line, Line) and line.name not in known:
+                        found.append(line.expression)
+        return list(dict.fromkeys(found))
+
+    @cached_property
+    def _surroundings(self) -> Surroundings:
+        named = self.suspect.named
+        parts = self.suspect.parts
+        is_pass = isinstance(self.written, PassFormula)  # in which there are no links
+        shapes = {
+            name: array.shape[1:]
+            for name, array in named.items()
+            if name not in parts and not (is_pass and "/" in name)
+        }
+        plain = {name for name, array in named.items() if _is_no_factor(name, array)}
+        local = [name for name in self._locals if name not in named]
+        names = (*(name for name in named if name not in plain), *local)
+        return Surroundings(
+            {**shapes, **dict.fromkeys(local)},
+            names,
+            tuple(self.suspect.choices),
+            self._counts - {1, 2},
+            self._after(),
+            parts,
+            frozenset(name for name, array in named.items() if _is_signed(array)),
+            frozenset(name for name, array in named.items() if (array != array.flat[0]).any()),
+        )
+
+    @property
+    def _locals(self) -> Iterator[str]:
+        """The names of lines at every step of a recurrence."""
+        own = self.written.own if isinstance(self.written, PassFormula) else None
+        if isinstance(own, Sweep):
+            yield from (line.name for line in own.lines)
+
+    def _after(self) -> dict[str, Part] | None:
+        """A state's value after a step, by the state's name, for formulas that are carried."""
+        if not isinstance(self.written, RecurrentFormula):
+            return None
+        derivatives = self.written.derivatives
+        return {
+            state.name: Part(state.next.tree, state.next.text)
+            for state in self.written.recurrence.states
+            if state.name not in derivatives
+        }
+
+    def _constants(self) -> Iterator[Diagnosis]:
+        """A number that would have to be another, also the 1 that nobody writes before a term."""
+        for expression in self._open:
+            nodes = list(values_of(expression.tree))
+            for node in nodes:
+                if isinstance(node, Number):
+                    found = self._fitting(expression, node, number(1), node.value)
+                    if found is not None:
+                        yield self._instead_of(node, *found)
+            sums = [n for n in nodes if isinstance(n, Call) and n.word.name in ("add", "sub")]
+            for term in (Editor(expression).part(one) for node in sums for one in node.arguments):
+                found = self._fitting(expression, term.node, term, 1)
+                if found is not None:
+                    yield self._times(term, *found)
+
+    def _instead_of(self, node: Number, fitting: Decimal, mended: str) -> Diagnosis:
+        named = self.suspect.named
+        for name, array in named.items() if node.value == 1 else ():
+            if array.ndim == 1 and (array == float(fitting)).all():
+                return Diagnosis("missing_factor", f"`{name}` belongs where 1 stands: `{mended}`")
+        text = f"with {fitting} in place of {node.value} it is right: `{mended}`"
+        return Diagnosis("wrong_constant", text)
+
+    def _times(self, term: Part, fitting: Decimal, mended: str) -> Diagnosis:
+        count = 1 / float(fitting)
+        if round(count) in self._counts - {1, 2} and abs(count - round(count)) < 1e-8:
+            how = f"counts {round(count)} times too much: a sum where the mean is meant"
+            return Diagnosis("sum_for_mean", f"the term `{term.text}` {how}")
+        text = f"the term `{term.text}` is to count {fitting} times: `{mended}`"
+        return Diagnosis("wrong_constant", text)
+
+    def _fitting(
+        self, expression: Expression, node: Node, times: Part, value: int | Decimal
+    ) -> tuple[Decimal, str] | None:
+        """The number that fits in place of a value, times a part, and the formula with it."""
+        if self.evidence is None:
+            return None
+        spot = self.suspect.spots[0]
+        apart = np.abs(self.evidence.truth[0] - self.evidence.found[0])
+        if not apart.size or not apart.max() > 0:
+            return None
+        at = np.unravel_index(int(np.argmax(apart)), apart.shape)
+
+        def with_number(value: Decimal) -> Expression:
+            part = number(value) if value >= 0 else negative(number(-value))
+            if not isinstance(node, Number):
+                part = binary("*", part, times)
+            return Editor(expression).instead(node, part)
+
+        def residual(value: float) -> float:
+            changed = replaced(self.written, expression, with_number(Decimal(repr(value))))
+            found = spot.value(changed)
+            return float("nan") if found is None else float(found[at] - spot.truth[at])
+
+        there = root(residual, float(value))
+        if there is None:
+            return None
+        found = short(there)
+        if found == value or min(abs(there), abs(there + float(value))) < 1e-9:
+            return None  # it is as it is, or another mistake: a term too many, a wrong sign
+        mended = with_number(found)
+        is_right = self.suspect.is_right(replaced(self.written, expression, mended))
+        return (found, mended.text) if is_right else None
+
+
+def _first_name(text: str) -> str:
+    """What a sentence is about."""
+    return text.partition("`")[2].partition("`")[0]
+
+
+def _is_no_factor(name: str, array: Array) -> bool:
+    """Whether it is 0, 1 or -1 everywhere, or a link that is: a sign or a mask, if anything."""
+    is_flag = bool(np.isin(array, (-1.0, 0.0, 1.0)).all())
+    return is_flag and ("/" in name or bool((array == array.flat[0]).all()))
+
+
+def _is_signed(array: Array) -> bool:
+    """Whether it has both signs, and more than one size."""
+    sizes = np.abs(array)
+    return bool((array > 0).any() and (array < 0).any() and (sizes != sizes.flat[0]).any())
+
+
+def _formulas(step: Step | Recurrence) -> list[Expression]:
+    if isinstance(step, Step):
+        return [step.expression]
+    return [one for state in step.states for one in (state.start, state.next)]
+
+
+def _plus(steps: Expression, more: int) -> Expression:
+    """So many steps more."""
+    editor = Editor(steps)
+    part = binary("+" if more > 0 else "-", editor.whole, number(abs(more)))
+    return Expression(part.text, part.node)

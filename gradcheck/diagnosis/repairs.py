@@ -1,0 +1,513 @@
+"""Changes of a formula, each of which would mend one kind of mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import combinations, islice, permutations
+from typing import Final
+
+from gradcheck.diagnosis.choices import COMPARISONS
+from gradcheck.language.editing import (
+    Editor,
+    Part,
+    all_instead,
+    binary,
+    called,
+    named,
+    negative,
+    number,
+    reduced,
+    transposed,
+)
+from gradcheck.language.expression import Expression
+from gradcheck.language.tree import (
+    Call,
+    Index,
+    Literal,
+    Name,
+    Node,
+    Number,
+    Slice,
+    values_of,
+)
+from gradcheck.language.vocabulary import WORDS
+
+LONGEST: Final = 90
+"""Characters of a mended formula that is shown."""
+AXES: Final = ((0,), (1,), (2,), (0, 1), (0, 2), (1, 2))
+"""Over which something may be added up."""
+MOST_SWAPPED: Final = 6
+"""Names of which two may be swapped."""
+MOST_ORDERS: Final = 24
+"""Of an einsum's indices."""
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Repair:
+    """A changed formula; if it is right, the mistake is of this `kind`, as the `text` says."""
+
+    kind: str
+    text: str
+    expression: Expression
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Surroundings:
+    """What a formula is written in.
+
+    `shapes` are of values by name, None where that is not known; `factors` are names that may be
+    factors, of which none is 1 everywhere; `conditions` are choices that the function makes;
+    `sizes` are how many entries are added up somewhere; `parts` are those of `factors` that have no
+    name, such as `norm(x)`, by their text, `signed` those of both signs and `varying` those that
+    are not one number. In a recurrence `after` has the state's value after a step, by its name.
+    """
+
+    shapes: Mapping[str, Shape | None]
+    factors: tuple[str, ...]
+    conditions: tuple[Part, ...] = ()
+    sizes: frozenset[int] = frozenset()
+    after: Mapping[str, Part] | None = None
+    parts: Mapping[str, Part] = field(default_factory=dict)
+    signed: frozenset[str] = frozenset()
+    varying: frozenset[str] = frozenset()
+
+
+def changes(formula: Expression, around: Surroundings) -> Iterator[Repair]:
+    """Changes of parts that are there."""
+    repairer = _Repairer(formula, around)
+    yield from repairer.changes()
+    yield from repairer.everywhere()
+
+
+def insertions(formula: Expression, around: Surroundings) -> Iterator[Repair]:
+    """What may have been left out."""
+    yield from _Repairer(formula, around).insertions()
+
+
+class _Repairer:
+    def __init__(self, formula: Expression, around: Surroundings) -> None:
+        self.formula = formula
+        self.around = around
+        self.editor = Editor(formula)
+        positions = {
+            id(below)
+            for node in values_of(formula.tree)
+            if isinstance(node, Index)
+            for item in node.items
+            for below in values_of(item)
+        }
+        self.nodes = [node for node in values_of(formula.tree) if id(node) not in positions]
+        self.compared = {
+            id(below)
+            for node in self.nodes
+            if isinstance(node, Call) and node.word.name in COMPARISONS
+            for below in values_of(node)
+        }
+
+    def changes(self) -> Iterator[Repair]:
+        for node in self.nodes:
+            yield from self._too_late(node)
+            match node:
+                case Call():
+                    yield from self._call(node)
+                case Number():
+                    yield from self._number(node)
+                case Name():
+                    yield from self._name(node)
+                case Index():
+                    yield from self._index(node)
+
+    def _too_late(self, node: Node) -> Iterator[Repair]:
+        """The state after a step, written out, where that before it is meant."""
+        written = "".join(self.editor.part(node).text.split())
+        for name, after in (self.around.after or {}).items():
+            if written == "".join(after.text.split()):
+                text = f"`{after.text}` is the state after the step, that before it is meant"
+                yield self._instead(node, named(name), "off_by_one_step", text)
+
+    def _call(self, node: Call) -> Iterator[Repair]:
+        parts = [self.editor.part(argument) for argument in node.arguments]
+        name = node.word.name
+        if name in _BY_WORD:
+            yield from _BY_WORD[name](self, node, *parts)
+        if name in ("solve", "solve_triangular"):
+            yield self._turned(parts[0])
+        if name in ("sum", "mean"):
+            yield from self._reduced(node, parts)
+        else:
+            yield from self._axis(node)
+        if name == "einsum":
+            yield from self._indices(node)
+
+    def _sum(self, node: Call, left: Part, right: Part) -> Iterator[Repair]:
+        is_sum = node.word.name == "add"
+        yield self._instead(node, left, "extra_term", f"the term `{right.text}` is one too many")
+        rest = right if is_sum else negative(right)
+        yield self._instead(node, rest, "extra_term", f"the term `{left.text}` is one too many")
+        other = binary("-" if is_sum else "+", left, right)
+        text = f"the term `{right.text}` has the wrong sign"
+        yield self._instead(node, other, "wrong_sign_of_a_term", text)
+        text = f"the term `{left.text}` has the wrong sign"
+        turned = binary("-", right, left) if is_sum else negative(binary("+", left, right))
+        yield self._instead(node, turned, "wrong_sign_of_a_term", text)
+
+    def _negative(self, node: Call, part: Part) -> Iterator[Repair]:
+        text = f"the sign of `{part.text}` is wrong"
+        yield self._instead(node, part, "wrong_sign_of_a_term", text)
+
+    def _product(self, node: Call, left: Part, right: Part) -> Iterator[Repair]:
+        for dropped, kept in ((left, right), (right, left)):
+            text = f"the factor `{dropped.text}` is there once too often"
+            yield self._instead(node, kept, self._kind_of_factor(dropped), text)
+        for factor, other in ((right, left), (left, right)):
+            text = f"it is multiplied by `{factor.text}` where it is to be divided"
+            turned = binary("/", other, factor)
+            yield self._instead(node, turned, self._kind_of_factor(factor), text)
+
+    def _kind_of_factor(self, factor: Part) -> str:
+        return "wrong_constant" if isinstance(factor.node, Number) else "extra_factor"
+
+    def _quotient(self, node: Call, left: Part, right: Part) -> Iterator[Repair]:
+        is_number = isinstance(right.node, Number)
+        kind = "wrong_constant" if is_number else "extra_factor"
+        text = f"it is divided by `{right.text}` once too often"
+        if self._is_count(right):
+            kind = "mean_for_sum"
+            text = f"it is divided by `{right.text}`: a mean where the sum is meant"
+        yield self._instead(node, left, kind, text)
+        kind = "wrong_constant" if is_number else "missing_factor"
+        text = f"it is divided by `{right.text}` where it is to be multiplied"
+        yield self._instead(node, binary("*", left, right), kind, text)
+        text = f"the quotient `{self.editor.part(node).text}` is upside down"
+        yield self._instead(node, binary("/", right, left), "wrong_name", text)
+
+    def _is_count(self, part: Part) -> bool:
+        """Whether it is how many entries there are of something."""
+        match part.node:
+            case Number(value=value):
+                return value in self.around.sizes
+            case Name(name=name):
+                return name in self.around.shapes and name not in self.around.factors
+        return False
+
+    def _power(self, node: Call, base: Part, exponent: Part) -> Iterator[Repair]:
+        text = f"`{base.text}` is to be without an exponent"
+        yield self._instead(node, base, "wrong_constant", text)
+
+    def _matrices(self, node: Call, left: Part, right: Part) -> Iterator[Repair]:
+        word = node.word.name
+        whole = self.editor.part(node).text
+        is_operator = not whole.startswith(word)
+        for part in (left, right) if word != "outer" else ():
+            if not (isinstance(part.node, Call) and part.node.word.name in ("T", "mT")):
+                yield self._turned(part)
+        swapped = binary("@", right, left) if is_operator else called(word, right, left)
+        yield self._instead(node, swapped, "transposed", f"the operands of `{whole}` are swapped")
+        for dropped, kept in ((left, right), (right, left)):
+            text = f"the factor `{dropped.text}` is there once too often"
+            yield self._instead(node, kept, "extra_factor", text)
+
+    def _turned(self, part: Part) -> Repair:
+        """A part that is to be transposed."""
+        shape = self.around.shapes.get(part.node.name) if isinstance(part.node, Name) else None
+        turned = transposed(part) if shape and len(shape) > 2 else transposed(part, "T")
+        return self._instead(part.node, turned, "transposed", f"`{part.text}` is to be transposed")
+
+    def _transpose(self, node: Call, part: Part) -> Iterator[Repair]:
+        yield self._instead(node, part, "transposed", f"`{part.text}` is not to be transposed")
+
+    def _choice(self, node: Call, condition: Part, *branches: Part) -> Iterator[Repair]:
+        for branch in branches:
+            text = f"it is to be `{branch.text}` everywhere, not only in one case"
+            yield self._instead(node, branch, "lost_outside", text)
+        if len(branches) == 2:
+            swapped = called("where", condition, branches[1], branches[0])
+            text = "the branches of `where` are swapped"
+            yield self._instead(node, swapped, "lost_outside", text)
+            first, second = branches
+            for branch, turned in (
+                (first, called("where", condition, negative(first), second)),
+                (second, called("where", condition, first, negative(second))),
+            ):
+                text = f"the sign of the branch `{branch.text}` is wrong"
+                yield self._instead(node, turned, "wrong_sign_of_a_term", text)
+
+    def _reduced(self, node: Call, parts: list[Part]) -> Iterator[Repair]:
+        """A sum or a mean that is the other, is over other axes, or is one too many."""
+        word = node.word.name
+        other = "mean" if word == "sum" else "sum"
+        part = self.editor.renamed(node, WORDS[other])
+        text = f"`{self.editor.part(node).text}` is a {word} where the {other} is meant"
+        yield self._instead(node, part, f"{word}_for_{other}", text)
+        text = f"the {word} of `{parts[0].text}` is one too many"
+        yield self._instead(node, parts[0], "reduction", text)
+        for over, how in self._reductions(word, parts[0]):
+            text = f"`{self.editor.part(node).text}` is over the wrong entries, it belongs {how}"
+            yield self._instead(node, over, "reduction", text)
+
+    def _reductions(self, word: str, part: Part) -> Iterator[tuple[Part, str]]:
+        """A part added up, or averaged, over everything and over some axes."""
+        yield called(word, part), "over all"
+        for axes in AXES:
+            how = f"over axis {axes[0]}" if len(axes) == 1 else f"over axes {axes[0]} and {axes[1]}"
+            for kept in (False, True):
+                yield reduced(word, part, axes, kept=kept), how
+
+    def _axis(self, node: Call) -> Iterator[Repair]:
+        """Another axis than the one that is written, of any other word."""
+        for name, value in node.keywords:
+            if name == "dim" and isinstance(value, Number):
+                for (axis,) in (axes for axes in AXES if len(axes) == 1):
+                    text = f"`{self.editor.part(node).text}` is along axis {value.value}"
+                    text += f", it belongs along axis {axis}"
+                    yield self._instead(value, number(axis), "reduction", text)
+
+    def _indices(self, node: Call) -> Iterator[Repair]:
+        """Another order of an einsum's indices."""
+        for name, value in node.keywords:
+            if name == "equation" and isinstance(value, Literal):
+                inputs, _, output = str(value.value).replace(" ", "").partition("->")
+                for order in islice(permutations(output), 1, MOST_ORDERS):
+                    equation = f"{inputs}->{''.join(order)}"
+                    other = Part(Literal(0, 0, equation), repr(equation))
+                    text = "its indices stand in the wrong order"
+                    yield self._instead(value, other, "transposed", text)
+
+    def _number(self, node: Number) -> Iterator[Repair]:
+        value = node.value
+        for other in dict.fromkeys((value + 1, value - 1, 2 * value, Decimal(value) / 2)):
+            if other != value:
+                part = number(other) if other >= 0 else negative(number(-other))
+                text = f"the constant {value} is to be {part.text}"
+                yield self._instead(node, part, "wrong_constant", text)
+        text = f"the sign of {value} is wrong"
+        yield self._instead(node, negative(number(value)), "wrong_sign_of_a_term", text)
+
+    def everywhere(self) -> Iterator[Repair]:
+        """What is another wherever it stands: a name, two names, a word, what is transposed."""
+        yield from self._words_everywhere()
+        yield from self._names_swapped()
+        yield from self._transposes_swapped()
+        yield from self._names_everywhere()
+
+    def _words_everywhere(self) -> Iterator[Repair]:
+        for word, other in (("sum", "mean"), ("mean", "sum")):
+            found = [n for n in self.nodes if isinstance(n, Call) and n.word.name == word]
+            if len(found) > 1:
+                pairs = [(node, self.editor.renamed(node, WORDS[other])) for node in found]
+                text = f"there are {word}s where {other}s are meant"
+                yield self._all_instead(pairs, f"{word}_for_{other}", text)
+
+    def _names_swapped(self) -> Iterator[Repair]:
+        """Two names, each in the place of the other."""
+        names = dict.fromkeys(node.name for node in self.nodes if isinstance(node, Name))
+        for one, other in combinations(list(names)[:MOST_SWAPPED], 2):
+            pairs = [
+                (node, named(other if node.name == one else one))
+                for node in self.nodes
+                if isinstance(node, Name) and node.name in (one, other)
+            ]
+            is_product = any(isinstance(n, Call) and n.word.name in _PRODUCTS for n in self.nodes)
+            text = f"`{one}` and `{other}` are swapped"
+            yield self._all_instead(pairs, "transposed" if is_product else "wrong_name", text)
+
+    def _transposes_swapped(self) -> Iterator[Repair]:
+        """`A.T @ B @ A` for `A @ B @ A.T`: what is transposed, and what is not."""
+        turned = [n for n in self.nodes if isinstance(n, Call) and n.word.name in ("T", "mT")]
+        for node in turned:
+            inner = self.editor.part(node.arguments[0])
+            alike = [
+                other
+                for other in self.nodes
+                if self.editor.part(other).text == inner.text
+                and not any(node.start <= other.start < node.end for node in turned)
+            ]
+            if alike:
+                pairs = [(node, inner), *((one, transposed(inner, "T")) for one in alike)]
+                text = f"the wrong one of `{inner.text}` and `{inner.text}.T` stands in each place"
+                yield self._all_instead(pairs, "transposed", text)
+
+    def _all_instead(self, pairs: Sequence[tuple[Node, Part]], kind: str, text: str) -> Repair:
+        changed = all_instead(self.formula, pairs)
+        return Repair(kind, _shown(text, changed), changed)
+
+    def _names_everywhere(self) -> Iterator[Repair]:
+        """One name in the place of another."""
+        for name in dict.fromkeys(node.name for node in self.nodes if isinstance(node, Name)):
+            shape = self.around.shapes.get(name)
+            if sum(isinstance(node, Name) and node.name == name for node in self.nodes) < 2:
+                continue
+            for other, own in self.around.shapes.items():
+                if own == shape and other != name:
+                    pairs = [
+                        (node, named(other))
+                        for node in self.nodes
+                        if isinstance(node, Name) and node.name == name
+                    ]
+                    text = f"`{name}` stands where `{other}` belongs, everywhere"
+                    yield self._all_instead(pairs, "wrong_name", text)
+
+    def _name(self, node: Name) -> Iterator[Repair]:
+        shape = self.around.shapes.get(node.name)
+        if self.around.after and node.name in self.around.after:
+            part = self.around.after[node.name]
+            text = f"`{node.name}` is that before the step, that after it is meant"
+            yield self._instead(node, part, "off_by_one_step", text)
+        if id(node) not in self.compared:
+            text = f"the factor `{node.name}` is there once too often"
+            yield self._instead(node, number(1), "extra_factor", text)
+        others = sorted(self.around.shapes, key=lambda name: self.around.shapes[name] != shape)
+        for name in others:
+            if name != node.name:
+                text = f"`{node.name}` stands where `{name}` belongs"
+                yield self._instead(node, named(name), "wrong_name", text)
+
+    def _index(self, node: Index) -> Iterator[Repair]:
+        whole = self.editor.part(node).text
+        for item in node.items:
+            if isinstance(item, Number) and isinstance(item.value, int):
+                for step in (1, -1):
+                    if item.value + step >= 0:
+                        yield self._shifted(node, item, number(item.value + step), whole)
+            elif isinstance(item, (Name, Call)):
+                part = self.editor.part(item)
+                if isinstance(item, Call) and item.word.name in ("add", "sub"):
+                    yield self._shifted(node, item, self.editor.part(item.arguments[0]), whole)
+                for sign in "+-":
+                    yield self._shifted(node, item, binary(sign, part, number(1)), whole)
+
+    def _shifted(self, node: Index, item: Node, part: Part, whole: str) -> Repair:
+        start, end = item.start - node.start, item.end - node.start
+        meant = f"{whole[:start]}{part.text}{whole[end:]}"
+        text = f"`{whole}` is of the step beside: `{meant}` is meant"
+        return self._instead(item, part, "off_by_one_step", text)
+
+    def insertions(self) -> Iterator[Repair]:
+        """What may be missing around each part: a factor, a sum, a transpose, a mask."""
+        whole = self.editor.whole
+        for node in self.nodes:
+            part = self.editor.part(node)
+            if isinstance(node, (Literal, Number)) and node is not whole.node:
+                if isinstance(node, Number) and node.value == 1:
+                    yield from self._multiplied(part)
+                continue
+            yield from self._masked(part)
+            yield from self._summed(part)
+            yield from self._multiplied(part)
+            yield from self._added(part)
+            if node is not whole.node:
+                text = f"the sign of `{part.text}` is wrong"
+                yield self._instead(node, negative(part), "wrong_sign_of_a_term", text)
+            if isinstance(node, Name):
+                text = f"`{part.text}` stands where `1 - {part.text}` belongs"
+                yield self._instead(node, binary("-", number(1), part), "wrong_name", text)
+            else:
+                yield self._turned(part)
+            for other, text in (
+                (called("sqrt", part), f"the square root of `{part.text}` is missing"),
+                (binary("**", part, number(2)), f"the square of `{part.text}` is missing"),
+            ):
+                yield self._instead(node, other, "wrong_constant", text)
+        for node in self.nodes:
+            yield from self._slopes(self.editor.part(node))
+
+    def _added(self, part: Part) -> Iterator[Repair]:
+        """A term that is missing: 1, or a value."""
+        values = [self._value(name) for name in self.around.factors if not self._is_link(name)]
+        terms = [number(1), *values]
+        for term in terms:
+            for sign in "+-":
+                shown = term.text if sign == "+" else f"-{term.text}"
+                text = f"the term `{shown}` is missing"
+                yield self._instead(part.node, binary(sign, part, term), "missing_term", text)
+
+    def _masked(self, part: Part) -> Iterator[Repair]:
+        for condition in self.around.conditions:
+            for masked, how in (
+                (called("where", condition, part, number(0)), "is not true"),
+                (called("where", condition, number(0), part), "is true"),
+            ):
+                text = f"`{part.text}` is to be 0 where `{condition.text}` {how}"
+                yield self._instead(part.node, masked, "lost_outside", text)
+
+    def _summed(self, part: Part) -> Iterator[Repair]:
+        for word in ("sum", "mean"):
+            for over, how in self._reductions(word, part):
+                text = f"the {word} of `{part.text}` {how} is missing"
+                yield self._instead(part.node, over, "reduction", text)
+
+    def _multiplied(self, part: Part) -> Iterator[Repair]:
+        own = part.node.name if isinstance(part.node, Name) else ""
+        for name in self.around.factors:
+            if name == own:
+                continue
+            for factor in self._factors(name):
+                text = f"the factor `{factor.text}` is missing"
+                yield self._instead(part.node, binary("*", part, factor), "missing_factor", text)
+            text = f"a division by `{name}` is missing"
+            divided = binary("/", part, self._value(name))
+            yield self._instead(part.node, divided, "missing_factor", text)
+            if len(self.around.shapes.get(name) or ()) == 2 and not self._is_link(name):
+                for matrix in (named(name), transposed(named(name), "T")):
+                    text = f"the factor `{matrix.text}` is missing"
+                    for product in (binary("@", matrix, part), binary("@", part, matrix)):
+                        yield self._instead(part.node, product, "missing_factor", text)
+
+    def _factors(self, name: str) -> Iterator[Part]:
+        """A value as a factor of its like, and of the rows of a matrix."""
+        value = self._value(name)
+        yield value
+        if len(self.around.shapes.get(name) or ()) == 1:
+            index = Index(0, 0, value.node, (Slice(0, 0, (None, None, None)), Literal(0, 0, None)))
+            yield Part(index, f"{name}[:, None]")
+
+    def _value(self, name: str) -> Part:
+        return self.around.parts.get(name) or named(name)
+
+    def _is_link(self, name: str) -> bool:
+        return "/" in name and name not in self.around.parts
+
+    def _slopes(self, part: Part) -> Iterator[Repair]:
+        """What is often a factor: 1 - y of a sigmoid y, 1 - y**2 of a tanh, a sign."""
+        for name in self.around.factors:
+            value = self._value(name)
+            if name in self.around.signed:
+                signed = binary("*", part, called("sign", value))
+                text = f"the sign of `{name}` is missing as a factor"
+                yield self._instead(part.node, signed, "sign_where_negative", text)
+            if self._is_link(name) or name not in self.around.varying:
+                continue
+            for less in (value, binary("**", value, number(2))):
+                factor = binary("-", number(1), less)
+                text = f"the factor `{factor.text}` is missing"
+                yield self._instead(part.node, binary("*", part, factor), "missing_factor", text)
+
+    def _instead(self, node: Node, part: Part, kind: str, text: str) -> Repair:
+        expression = self.editor.instead(node, part)
+        return Repair(kind, _shown(text, expression), expression)
+
+
+def _shown(text: str, mended: Expression) -> str:
+    """With the mended formula, unless that is long."""
+    is_short = len(mended.text) <= LONGEST
+    return f"{text}: write `{mended.text}`" if is_short else text
+
+
+_PRODUCTS: Final = ("matmul", "outer", "einsum", "tensordot", "kron")
+_BY_WORD: Final[dict[str, Callable[..., Iterator[Repair]]]] = {
+    "add": _Repairer._sum,
+    "sub": _Repairer._sum,
+    "neg": _Repairer._negative,
+    "mul": _Repairer._product,
+    "div": _Repairer._quotient,
+    "pow": _Repairer._power,
+    "matmul": _Repairer._matrices,
+    "outer": _Repairer._matrices,
+    "T": _Repairer._transpose,
+    "mT": _Repairer._transpose,
+    "where": _Repairer._choice,
+}
