@@ -15,7 +15,7 @@ from gradcheck.casefile.load import read
 from gradcheck.errors import InvalidCaseError, UsageError
 from gradcheck.leaves import NAMES, coarsest
 from gradcheck.results import Result
-from gradcheck.runner import jobs, run
+from gradcheck.runner import Job, jobs, run
 
 _FILE: Final = "check"
 
@@ -36,6 +36,11 @@ def check_expression(
     if not isinstance(inputs, Mapping):
         raise UsageError("inputs of an expression are a mapping of names to values")
     given = {key: value for key, value in settings.items() if value is not None}
+    domain = given.get("domain")
+    if isinstance(domain, Mapping):
+        from gradcheck.search.domains import as_text
+
+        given["domain"] = {name: as_text(written) for name, written in domain.items()}
     case = {
         "function": function,
         "inputs": inputs,
@@ -50,8 +55,18 @@ def check_expression(
         problems = [replace(problem, file="") for problem in file.problems]
         raise InvalidCaseError(problems, "\n".join(one.with_caret() for one in problems))
     for job in jobs(file.cases):
-        for result in run(job):
+        for result in (*run(job), *(_found(job, domain) if domain else ())):
             yield replace(result, file="", line=0)
+
+
+def _found(job: Job, domain: Mapping[str, Any]) -> Iterator[Result]:
+    """What is wrong elsewhere in the domain."""
+    from gradcheck.search.cases import CaseSearch
+
+    search = CaseSearch(job, only=domain)
+    if not search.problem:
+        for finding in search.findings():
+            yield from finding.noted
 
 
 def _dtype(inputs: Mapping[str, Any]) -> str:

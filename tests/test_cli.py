@@ -17,6 +17,7 @@ from gradcheck.cli import cli, main
 from gradcheck.conditions.names import DEFAULT, OPT_IN
 
 ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.usefixtures("programs_on_the_cpu")
 GOOD = """
 defaults: {tags: [all], devices: cpu}
 cases:

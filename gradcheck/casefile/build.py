@@ -12,6 +12,7 @@ from gradcheck.casefile import models
 from gradcheck.casefile.case import Case, DType, ExpectedFailure, Known
 from gradcheck.casefile.derivatives import Derivatives
 from gradcheck.casefile.document import Path
+from gradcheck.casefile.domains import read_domain
 from gradcheck.casefile.expectations import Expectations, read_passes
 from gradcheck.casefile.kernels import KernelReader
 from gradcheck.casefile.models import several
@@ -54,6 +55,14 @@ class CaseBuilder:
         self.kernels.check(self.points)
         self._declare_given()
         self._declare_computed()
+        self.domain = read_domain(
+            self.model.domain,
+            self.path,
+            self.points,
+            [*self.inputs, *self.model.constants],
+            self.taken,
+            self.read,
+        )
         if not self.named_well:  # every formula with such a name would be wrong again
             return []
         self.function = self._function()
@@ -224,6 +233,7 @@ class CaseBuilder:
             outputs=self.outputs,
             kernel=self.kernel,
             known=_known(model.known),
+            domain=self.domain,
         )
 
     def _variants(self) -> Iterator[tuple[str, dict[str, int]]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final, Literal
 
+from gradcheck.casefile.domain import Interval
 from gradcheck.casefile.inputs import Value
 from gradcheck.casefile.kernel import Kernel
 from gradcheck.claims import Claim
@@ -105,6 +106,7 @@ class Case:
     `entry` is its key in the file: the same for all cases that listed sizes make of it. `inputs`
     are what is differentiated by, `gradients` the values whose `.grad` is looked at. `uncovered`
     are inputs of which a backward pass says nothing, `outputs` the values that one begins with.
+    `domain` has intervals in which all entries of an input, or of a constant, lie.
     With a `kernel`, a function in Python, the `function` is the formula that it must equal; where
     there is none, it has no steps.
     """
@@ -136,6 +138,7 @@ class Case:
     outputs: tuple[str, ...] = ()
     kernel: Kernel | None = None
     known: Known | None = None
+    domain: Mapping[str, Interval] = field(default_factory=dict)
 
     def required_resolution(self, dtype: DType) -> float:
         return DEFAULT_RESOLUTION[dtype] if self.resolution is None else self.resolution

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, NoReturn, TypeVar
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from gradcheck.casefile.domain import EXAMPLE, Interval, NoIntervalError, interval
 from gradcheck.language.spelling import suggestion
 
 LARGEST_SIZE: Final = 2**24
@@ -251,6 +252,16 @@ def _positive(value: Any) -> float:
     return float(value)
 
 
+def _interval(value: Any) -> Interval:
+    try:
+        return interval(value)
+    except NoIntervalError as error:
+        path = () if error.end is None else (error.end,)
+        if error.message:
+            _refuse(error.message, path)
+        _expect(EXAMPLE, path)
+
+
 def _device(value: str) -> str:
     if not _DEVICE.fullmatch(value):
         _choose(value, DEVICES)
@@ -309,6 +320,20 @@ Positive = Annotated[
     PlainValidator(_positive),
     WithJsonSchema({"type": "number", "exclusiveMinimum": 0}),
 ]
+_END: Final[dict[str, Any]] = {"anyOf": [{"type": "number"}, {"enum": ["inf", "-inf"]}]}
+Domain = Annotated[
+    Interval,
+    PlainValidator(_interval),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"^\s*[\[(][^,]+,[^,]+[\])]\s*$"},
+                {"type": "array", "items": _END, "minItems": 2, "maxItems": 2},
+            ]
+        }
+    ),
+]
+"""An interval: a text in the usual notation, or a list of its two ends, which are in it."""
 ImportedName = Annotated[
     str,
     PlainValidator(_imported),

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+from gradcheck.casefile.domain import Interval
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.random import RandomState
@@ -22,6 +24,11 @@ class Given:
     """Numbers in nested lists, exactly as they were written."""
 
     numbers: Numbers
+
+    @classmethod
+    def of(cls, array: NDArray[Any]) -> Given:
+        """The numbers of an array, each as the shortest decimal that is this float64."""
+        return cls(_decimals(array.tolist()))
 
     def array(self, seed: str, draw: int) -> NDArray[Any]:
         """The numbers, each rounded to the nearest float64."""
@@ -62,7 +69,17 @@ class Sampled:
         return _DISTRIBUTIONS[self.distribution](random, self.shape, *self.parameters)
 
 
-Value = Given | Sampled
+@dataclass(frozen=True, slots=True, eq=False)
+class Held:
+    """Numbers that were drawn before: float64, or int64 as `integers` draws them."""
+
+    numbers: NDArray[Any]
+
+    def array(self, seed: str, draw: int) -> NDArray[Any]:
+        return self.numbers
+
+
+Value = Given | Sampled | Held
 
 
 def _flat(numbers: Numbers) -> Iterator[int | Decimal]:
@@ -77,6 +94,12 @@ def _floats(numbers: Numbers) -> Any:
     if isinstance(numbers, list):
         return [_floats(number) for number in numbers]
     return float(numbers)
+
+
+def _decimals(numbers: Any) -> Numbers:
+    if isinstance(numbers, list):
+        return [_decimals(number) for number in numbers]
+    return numbers if isinstance(numbers, int) else Decimal(repr(numbers))
 
 
 def _normal(random: RandomState, shape: tuple[int, ...]) -> NDArray[np.float64]:
@@ -162,3 +185,15 @@ _DISTRIBUTIONS: Final[dict[str, Callable[..., NDArray[Any]]]] = {
 DISTRIBUTIONS: Final = tuple(_DISTRIBUTIONS)
 PARAMETERS: Final = {"uniform": (0, 2), "integers": (0, 2)}
 """How many parameters a distribution takes: none at all, or both."""
+LARGEST_DRAW: Final = 6.0
+"""No normal draw is as large: one of 2**24 is so with a chance of 3 %."""
+
+
+def reach(distribution: str, parameters: tuple[float, ...] = ()) -> Interval:
+    """Where all draws of normal, positive or uniform(a, b) lie, but for the ends of the latter."""
+    if distribution == "uniform":
+        low, high = parameters or (0.0, 1.0)
+        return Interval(low, high)
+    if distribution == "positive":
+        return Interval(0.1, 0.1 + LARGEST_DRAW, closed_low=True)
+    return Interval(-LARGEST_DRAW, LARGEST_DRAW)

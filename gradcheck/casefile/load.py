@@ -30,7 +30,7 @@ LONGEST_MESSAGE: Final = 500
 Model = TypeVar("Model", bound=BaseModel)
 _CASE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
 _SETTINGS: Final = frozenset(models.Defaults.model_fields).union(
-    ("about", "autograd", "forward_mode", "known", "rng", "skip", "xfail")
+    ("about", "autograd", "domain", "forward_mode", "known", "rng", "skip", "xfail")
 )
 
 

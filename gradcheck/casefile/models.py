@@ -16,6 +16,7 @@ from gradcheck.casefile.fields import (
     Device,
     Digits,
     Dimensions,
+    Domain,
     FiniteNumbers,
     Formula,
     ImportedName,
@@ -461,6 +462,14 @@ class Case(Defaults):
     inputs: Annotated[
         dict[str, Input],
         Field(description="Values to differentiate by.", examples=[{"x": 3.0}]),
+    ] = {}
+    domain: Annotated[
+        dict[str, Domain],
+        Field(
+            description="Where `gradcheck search` may look: an interval for an input, or for a "
+            "constant, whose every entry lies in it.",
+            examples=[{"x": [0, 1]}, {"x": "[0, inf)"}],
+        ),
     ] = {}
     points: Annotated[
         Optional[Annotated[list[Point], Field(min_length=1)]],

@@ -112,8 +112,11 @@ def _sampled(
     written: models.Sampled, path: Path, sizes: Mapping[str, int], read: Reader
 ) -> Sampled | None:
     shape = _sizes(written.shape, (*path, "shape"), sizes, read)
-    parsed = _distribution(written.sample, (*path, "sample"), read)
-    if shape is None or parsed is None:
+    parsed = distribution(written.sample)
+    if isinstance(parsed, str):
+        read.report((*path, "sample"), parsed)
+        return None
+    if shape is None:
         return None
     name, parameters = parsed
     problem = _shape_problem(name, shape)
@@ -151,23 +154,19 @@ def _sizes(
     return tuple(known) if len(known) == len(shape) else None
 
 
-def _distribution(text: str, path: Path, read: Reader) -> tuple[str, tuple[float, ...]] | None:
+def distribution(text: str) -> tuple[str, tuple[float, ...]] | str:
+    """A distribution's name and parameters; what is wrong, as a text, where it is none."""
     match = _SAMPLE.fullmatch(text)
     name = match[1] if match else text
     if match is None or name not in DISTRIBUTIONS:
         known = suggestion(name, DISTRIBUTIONS) or f": known are {', '.join(DISTRIBUTIONS)}"
-        read.report(path, f"`{name}` is not a distribution{known}")
-        return None
+        return f"`{name}` is not a distribution{known}"
     try:
         parameters = tuple(map(float, match[2].split(","))) if match[2] else ()
     except ValueError:
-        read.report(path, f"`{text}`: the parameters of a distribution are numbers")
-        return None
+        return f"`{text}`: the parameters of a distribution are numbers"
     problem = _parameters_problem(name, parameters)
-    if problem is not None:
-        read.report(path, f"`{text}`: {problem}")
-        return None
-    return name, parameters
+    return f"`{text}`: {problem}" if problem is not None else (name, parameters)
 
 
 def _parameters_problem(name: str, parameters: tuple[float, ...]) -> str | None:

@@ -54,9 +54,9 @@ MISTAKES = {
         case(zzz="1"),
         (
             "5:5: unknown key `zzz`: known are about, autograd, backward, conditions, constants, "
-            "cotangents, derivatives, devices, digits, dtypes, expect, forward_mode, function, "
-            "inputs, jvp, known, outputs, points, reference, resolution, rng, samples, sizes, "
-            "skip, source, subgradient, tags, xfail"
+            "cotangents, derivatives, devices, digits, domain, dtypes, expect, forward_mode, "
+            "function, inputs, jvp, known, outputs, points, reference, resolution, rng, samples, "
+            "sizes, skip, source, subgradient, tags, xfail"
         ),
     ),
     "a misspelled key that is needed": (
