@@ -22,13 +22,13 @@ class _WithLinks:
 
     @property
     def key(self) -> object:
-        """What it is known by that others take."""
-        return self
+        """What it is known by that others take: its formula, of which there may be several uses."""
+        raise NotImplementedError
 
     @property
     def uses(self) -> Mapping[str, object]:
         """The keys of the hand-written derivatives that it takes, by name."""
-        found: dict[str, object] = dict(self.links)
+        found: dict[str, object] = {name: formula.key for name, formula in self.links.items()}
         for formula in self.links.values():
             found |= formula.uses
         return found
@@ -41,6 +41,10 @@ class Formula(_WithLinks):
     expression: Expression
     links: Mapping[str, Linked] = field(default_factory=dict)
     is_stepwise: ClassVar = False
+
+    @property
+    def key(self) -> object:
+        return self.expression
 
     @property
     def text(self) -> str:
@@ -93,6 +97,10 @@ class RecurrentFormula(_WithLinks):
     links: Mapping[str, Linked] = field(default_factory=dict)
     is_pointwise: ClassVar = False
     is_stepwise: ClassVar = True
+
+    @property
+    def key(self) -> object:
+        return self._state.next
 
     @property
     def _state(self) -> State:

@@ -18,20 +18,21 @@ from gradcheck.casefile.inputs import Given, Value
 
 FIRST_DRAW: Final = 1_000_000
 """Draws of sampled values from this number on are not those of any case."""
-KINDS: Final = ("by half", "a little", "anywhere")
+KINDS: Final = ("by half", "a little", "anywhere", "far")
 
 
-def points_elsewhere(case: Case, *, constants: bool = False) -> Iterator[Point]:
+def points_elsewhere(case: Case, *, constants: bool = False, far: bool = True) -> Iterator[Point]:
     """Points without end, the same ones always: what is sampled is drawn anew, numbers are moved.
 
     Those of inputs, and of constants too if they are to be; in turn by up to half of themselves,
-    by up to a tenth, and to anywhere of their size, in either sign. None leaves its domain. Every
-    cotangent is drawn.
+    by up to a tenth, to anywhere of their size, in either sign, and if they may be `far`, to up to
+    a thousand times that. None leaves its domain. Every cotangent is drawn.
     """
     bases = [point for point in case.points if not point.again]
+    kinds = KINDS if far else KINDS[:-1]
     for number in itertools.count():
         base = bases[number % len(bases)]
-        kind = KINDS[sum(divmod(number, len(bases))) % len(KINDS)]  # each base has every kind
+        kind = kinds[sum(divmod(number, len(bases))) % len(kinds)]  # each base has every kind
         values = {
             name: _moved(value, f"{case.name}.{name}:{number}", kind, case.domain.get(name))
             if name in case.inputs or constants
@@ -50,7 +51,7 @@ def points_elsewhere(case: Case, *, constants: bool = False) -> Iterator[Point]:
 
 
 def _moved(value: Value, seed: str, kind: str, domain: Interval | None) -> Value:
-    """The value, each of its numbers moved; those that would leave the domain stay."""
+    """The value, each of its numbers moved; none out of its domain."""
     if not isinstance(value, Given):
         return value
     random = RandomState(zlib.crc32(seed.encode()))
@@ -58,15 +59,28 @@ def _moved(value: Value, seed: str, kind: str, domain: Interval | None) -> Value
     uniform = random.uniform(-1.0, 1.0, array.shape)
     size = float(np.abs(array).max(initial=0.0)) or 1.0
     share = 0.5 if kind == "by half" else 0.1
-    moved = (
-        uniform * 1.5 * size
-        if kind == "anywhere"
-        else array * (1 + share * uniform) + (array == 0) * share * uniform * size
-    )
+    if kind == "anywhere":
+        moved = uniform * 1.5 * size
+    elif kind == "far":
+        moved = uniform * size * 10.0 ** random.uniform(1.0, 3.0)
+    else:
+        moved = array * (1 + share * uniform) + (array == 0) * share * uniform * size
     moved = _short(moved)
     if domain is not None:
-        moved = np.where((moved >= domain.first) & (moved <= domain.last), moved, array)
+        inside = (moved >= domain.first) & (moved <= domain.last)
+        moved = np.where(
+            inside, moved, _within(domain, random.uniform(0.0, 1.0, array.shape), array)
+        )
     return Given.of(moved)
+
+
+def _within(domain: Interval, uniform: NDArray[Any], array: NDArray[Any]) -> NDArray[Any]:
+    """Numbers of a domain: anywhere between its ends, or as they were where it has no two."""
+    if not np.isfinite(domain.high - domain.low):
+        return array
+    inside = _short(domain.low + uniform * (domain.high - domain.low))
+    clipped: NDArray[Any] = np.clip(inside, domain.first, domain.last)
+    return clipped
 
 
 def _short(array: NDArray[Any]) -> NDArray[Any]:

@@ -34,23 +34,25 @@ def values(case, point):
     }
 
 
-def test_inputs_move_in_three_ways_and_constants_stay(elsewhere):
-    _, points, found = elsewhere(CASE, 9)
+def test_inputs_move_in_four_ways_and_constants_stay(elsewhere):
+    _, points, found = elsewhere(CASE, 12)
     x = np.array([2.0, -3.0, 0.0])
     for number, here in enumerate(found):
         moved = np.abs(here["x"] - x)
         assert (here["x"] != x).all()
         assert here["c"] == 4
-        match KINDS[number % 3]:
+        match KINDS[number % len(KINDS)]:
             case "by half":
                 assert (moved[:2] <= 0.5 * np.abs(x[:2]) + 1e-3).all()
             case "a little":
                 assert (moved[:2] <= 0.1 * np.abs(x[:2]) + 1e-3).all()
             case "anywhere":
                 assert (np.abs(here["x"]) <= 4.5).all()
+            case "far":
+                assert 4.5 < np.abs(here["x"]).max() <= 3000
     drawn = np.array([here["s"] for here in found])
     assert len(np.unique(drawn)) == drawn.size
-    assert [point.draw for point in points] == list(range(FIRST_DRAW, FIRST_DRAW + 9))
+    assert [point.draw for point in points] == list(range(FIRST_DRAW, FIRST_DRAW + 12))
     assert not [point for point in points if point.expectations or point.cotangents]
 
 
@@ -71,7 +73,7 @@ def test_each_point_of_a_case_is_moved_in_every_way(elsewhere, count):
     base = [10.0 ** (3 * number) for number in range(1, count + 1)]
     points = ", ".join(f"{{inputs: {{x: {x}}}}}" for x in base)
     case = f"function: x**2\nderivatives: {{x: 2*x}}\npoints: [{points}]"
-    _, _, found = elsewhere(case, 12 * count)
+    _, _, found = elsewhere(case, 4 * len(KINDS) * count)
     for number, x in enumerate(base):
         moved = [abs(float(here["x"]) / x - 1) for here in found[number::count]]
         assert sum(share < 0.1 for share in moved) >= 4, moved

@@ -48,7 +48,8 @@ def search(write):
         assert not file.problems, [str(problem) for problem in file.problems]
         (case,) = file.cases
         allowed = Imports.of(imports, str(folder))
-        return CaseSearch(chosen(jobs([case], device="cpu", imports=allowed)), **settings)
+        job = chosen(jobs([case], device="cpu", imports=allowed))
+        return CaseSearch(job, **{"examples": 40, **settings})
 
     return search
 

@@ -45,13 +45,21 @@ def diagnose(
     """
     if place.is_complex:
         return ()
-    search = _Search(Suspect(place, claim, written))
+    suspect = Suspect(place, claim, written)
+    search = _Search(suspect)
     if search.evidence is not None and not search.evidence.wrong.any():
         text = f"it is right by itself, but it uses `{root}`, which is wrong: look there first"
         return (Diagnosis("consequence", text),) if root else ()
-    if not search.suspect.spots:
+    if not suspect.spots:
         return ()
-    found = search.found()
+    found: list[Diagnosis] = []
+    if suspect.has_constants:
+        # A constant may be any number: by chance it is what would make a formula right.
+        search = _Search(Suspect(place, claim, written, other_constants=True))
+        found = search.found()
+    if not found:
+        search = _Search(suspect)
+        found = search.found() or list(search.weak())
     # Where only one line is wrong, that is said first, unless something says why.
     says_why = {"sign_where_negative", "lost_outside", "transposed"}
     first = () if any(one.kind in says_why for one in found) else PLACES
@@ -70,7 +78,7 @@ class _Search:
         self.evidence = suspect.evidence(suspect.written)
 
     def found(self) -> list[Diagnosis]:
-        """All that fits; what says little only where nothing else does."""
+        """All that fits."""
         changed = list(self._mended(changes))
         kinds = {one.kind for one in changed}
         constants = [] if "extra_term" in kinds else list(self._constants())
@@ -88,13 +96,18 @@ class _Search:
             is_factor = one.kind in ("missing_factor", "sign_where_negative")
             if not ((is_factor and unneeded) or self._is_by_chance(one, kinds, forgotten)):
                 found.append(one)
-        if not found and self.evidence is not None:
-            if isinstance(self.claim, Claim):
-                found += self._without_values(self.evidence, self.claim)
-            found += weak_patterns(self.evidence)
         # Where no term of the formula is too many, what it lacks has the other sign.
         has_too_many = any(one.kind == "extra_term" for one in changed)
         return [one for one in found if one.kind != "extra_term" or has_too_many]
+
+    def weak(self) -> Iterator[Diagnosis]:
+        """What says little, for where nothing else fits."""
+        if self.evidence is not None:
+            if isinstance(self.claim, Claim):
+                yield from self._without_values(self.evidence, self.claim)
+            for one in weak_patterns(self.evidence):
+                if one.kind != "extra_term":  # what a formula lacks has the other sign
+                    yield one
 
     def _as_division(self, one: Diagnosis) -> Diagnosis:
         """A factor too many that no formula has: a division that it lacks."""
@@ -199,7 +212,7 @@ class _Search:
                 if e.near(moved, e.found)[:, there].all():
                     text = f"at every step it is the derivative of the step {which}"
                     yield Diagnosis("off_by_one_step", text)
-        for more in (-1, 1):
+        for more in (-1, 1) if self.suspect.cost < MOST_OPERATIONS // 64 else ():
             truth = self._with_steps(claim, more)
             if truth is not None and e.is_found(truth) and not e.is_truth(truth):
                 word = "less" if more < 0 else "more"
@@ -226,7 +239,8 @@ class _Search:
 
     def _forgotten(self, e: Evidence, claim: Claim) -> Iterator[Diagnosis]:
         """A use of a value that is taken for a constant, or the only one that is not."""
-        listed = uses(claim)
+        dearest = MOST_OPERATIONS // (self.suspect.cost * len(self.suspect.spots))
+        listed = uses(claim)[: max(1, dearest // 8)]
         own = [use for use in listed if use.name == claim.input]
         shares: list[Array] = []
         for use in listed:
@@ -263,7 +277,7 @@ class _Search:
     def _without_values(self, e: Evidence, claim: Claim) -> Iterator[Diagnosis]:
         """What would be right if an input or a constant were 0."""
         for name in self.suspect.case.function.given:
-            if name != claim.input:
+            if name != claim.input and self.suspect.cost < MOST_OPERATIONS // 64:
                 less = without_value(self.suspect, claim, name)
                 if less is not None and e.is_found(np.stack(less)):
                     text = f"what `{name}` adds is missing: it is right where that is 0"
@@ -280,7 +294,24 @@ class _Search:
         )
         for repair, expression in islice(changed, MOST_OPERATIONS // self.suspect.cost):
             if self.suspect.is_right(replaced(self.written, expression, repair.expression)):
-                yield Diagnosis(repair.kind, repair.text)
+                yield Diagnosis(repair.kind, self._placed(expression, repair))
+
+    def _placed(self, expression: Expression, repair: Repair) -> str:
+        """What a repair says: with the number of another line, and no formula that no file has."""
+        text = repair.text
+        links = {name for name in repair.expression.names if "/" in name}
+        if links - set(expression.names) - self._declared:
+            text = text.partition(": write `")[0]
+        if expression in own_expressions(self.written) or not expression.line:
+            return text
+        return f"in line {expression.line}: {text}"
+
+    @cached_property
+    def _declared(self) -> set[str]:
+        """The links that a formula may use."""
+        if isinstance(self.written, PassFormula):
+            return set()
+        return {claim.quantity for claim in self.suspect.case.claims}
 
     @cached_property
     def _open(self) -> list[Expression]:
@@ -371,7 +402,7 @@ class _Search:
         self, expression: Expression, node: Node, times: Part, value: int | Decimal
     ) -> tuple[Decimal, str] | None:
         """The number that fits in place of a value, times a part, and the formula with it."""
-        if self.evidence is None:
+        if self.evidence is None or self.suspect.cost > MOST_OPERATIONS // 128:
             return None
         spot = self.suspect.spots[0]
         apart = np.abs(self.evidence.truth[0] - self.evidence.found[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from gradcheck.ball import Array
 from gradcheck.casefile.case import Point
+from gradcheck.casefile.inputs import Given
 from gradcheck.claims import Claim, Written
 from gradcheck.diagnosis.choices import COMPARISONS, choices
 from gradcheck.diagnosis.evidence import CLOSE, NOTHING, Evidence
@@ -83,11 +85,19 @@ class Suspect:
     Truth is torch's derivative, which was found to be right.
     """
 
-    def __init__(self, place: Place, claim: Claim | SecondClaim, written: Written) -> None:
+    def __init__(
+        self,
+        place: Place,
+        claim: Claim | SecondClaim,
+        written: Written,
+        *,
+        other_constants: bool = False,
+    ) -> None:
         self.case = place.case
         self.claim = claim
         self.written = written
         self._place = place
+        self._other_constants = other_constants
 
     @cached_property
     def spots(self) -> list[Spot]:
@@ -110,8 +120,21 @@ class Suspect:
         yield own
         others = [p for p in self.case.points if p is not own and p.again == own.again]
         yield from others[: OWN_POINTS - 1]
-        for point, _ in zip(points_elsewhere(self.case), range(4 * POINTS), strict=False):
+        inputs = points_elsewhere(self.case, far=False)
+        if self._other_constants:
+            both = zip(points_elsewhere(self.case, constants=True, far=False), inputs, strict=True)
+            inputs = itertools.chain.from_iterable(both)
+        for point in itertools.islice(inputs, 4 * POINTS):
             yield replace(point, again=own.again)
+
+    @property
+    def has_constants(self) -> bool:
+        """Whether there is a number that is no input, and could be another."""
+        values = self._place.point.values
+        return any(
+            isinstance(value, Given) and name not in self.case.inputs
+            for name, value in values.items()
+        )
 
     def _spot(self, place: Place) -> Spot | None:
         if isinstance(self.claim, SecondClaim):

@@ -17,6 +17,7 @@ from gradcheck.search.wrong import Is
 EXAMPLES: Final = 100
 SEED: Final = 0
 SECONDS: Final = 5.0
+"""Of the processor's time: most cases take one or two."""
 MOST_FINDINGS: Final = 10
 TRIES: Final = 3
 """Examples that are made for one that is looked at: many are alike."""
