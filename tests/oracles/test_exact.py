@@ -145,7 +145,7 @@ def test_a_recurrence_is_known_at_every_step(truths):
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
 def test_values_are_what_the_dtype_holds_and_written_numbers_are_what_is_written(truths, dtype):
     asked, (claim,) = truths("function: 0.1*x**2\ninputs: {x: 0.3}\nderivatives: {x: 0.2*x}", dtype)
-    x = float(asked._place.value("x"))
+    x = float(asked.place.value("x"))
     (entry,) = asked.exact(claim).entries.flat
     with mpmath.workdps(50):
         wanted = mpmath.nstr(mpmath.mpf("0.2") * mpmath.mpf(x), 40)
