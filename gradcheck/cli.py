@@ -419,9 +419,12 @@ def _search_case(
     from gradcheck.search.cases import CaseSearch
 
     if job.skip:
-        report.skipped(job)
+        report.skipped(job, job.skip)
         return
     search = CaseSearch(job, examples=examples, seed=seed)
+    if search.is_empty:
+        report.skipped(job, "nothing of it can be varied")
+        return
     reason = search.problem
     if not reason:
         for finding in search.findings():

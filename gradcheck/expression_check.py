@@ -64,7 +64,7 @@ def _found(job: Job, domain: Mapping[str, Any]) -> Iterator[Result]:
     from gradcheck.search.cases import CaseSearch
 
     search = CaseSearch(job, only=domain)
-    if not search.problem:
+    if not search.is_empty and not search.problem:
         for finding in search.findings():
             yield from finding.noted
 

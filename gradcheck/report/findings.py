@@ -80,9 +80,9 @@ class FindingsReport:
             tally.failures += 1
         self._tell("ERROR", "error", job, reason)
 
-    def skipped(self, job: Job) -> None:
+    def skipped(self, job: Job, reason: str) -> None:
         """A case that is not looked at."""
-        self._tell("skipped", "skipped", job, job.skip or "")
+        self._tell("skipped", "skipped", job, reason)
 
     def file(self, name: str) -> None:
         """What became of one file, which ends here."""

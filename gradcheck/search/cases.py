@@ -103,11 +103,14 @@ class CaseSearch:
 
     @property
     def problem(self) -> str:
-        """Why nothing can be found; empty where there is something to look at."""
+        """Why its function is not to be had; empty where it is."""
         kernel = self.job.case.kernel
-        if kernel is not None and (problems := self.job.imports.problems(kernel)):
-            return next(iter(problems))
-        return "" if self.search.space.slots else "there is nothing that can be varied"
+        return next(iter(self.job.imports.problems(kernel)), "") if kernel is not None else ""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing that can be varied."""
+        return not self.search.space.slots
 
     @property
     def failure(self) -> str:

@@ -16,29 +16,33 @@ _NO_VALUE: Final = ("the formula has no value: ", "the formula is not known exac
 _INACCURATE: Final = "it is right, but keeps fewer digits"
 SMALLEST: Final = {"float64": 1e-290, "complex128": 1e-290, "float16": 1e-4}
 """Numbers below have lost digits, or what they are made of has; 1e-30 in other dtypes."""
+GROSS: Final = 1e-2
 _SINGULAR: Final = tuple(WORDS.values())
 
 
 def is_wrong_formula(result: Result, *, has_domain: bool) -> bool:
     """Whether a result on formulas shows a wrong derivative.
 
-    It is so by proof, or by an estimate that autograd confirms and no kink is near: a numeric
-    derivative sees nothing that is smaller than its steps. An error below the resolution asked for
-    is a matter of rounding, as is what autograd makes of numbers that are hardly any in its dtype.
-    A formula that has no value, where the function has a derivative, counts where it is said that
-    the point is one of its domain.
+    A formula is wrong by proof, or by an estimate that autograd confirms and no kink is near: a
+    numeric derivative sees nothing that is smaller than its steps. An error below the resolution
+    asked for is a matter of rounding. A formula that has no value, where the function has a
+    derivative, counts where it is said that the point is one of its domain.
+
+    Autograd is wrong where it is so by far, beyond a bound and no mere estimate: of a second
+    derivative, which has no other, unless it overflows or is hardly any number in the dtype.
     """
     blamed = _blamed(result)
     if not blamed or any(note.startswith(_INACCURATE) for note in result.notes):
         return False
     if result.difference is not None and math.isfinite(result.difference):
-        is_small = result.difference <= (result.required or 0.0)
-        if is_small or ("handwritten" not in blamed and _is_tiny(result)):
+        if result.difference <= (result.required or 0.0):
+            return False
+        if blamed == {"autograd"} and not _is_far_off(result, result.difference):
             return False
         return result.truth == "exact" or (
             blamed == {"handwritten"} and not _is_singular(result) and _has_autograd(result)
         )
-    if "autograd" in blamed and result.truth == "exact":
+    if "autograd" in blamed and result.truth == "exact" and not _is_second(result):
         return True
     if any(note.startswith(_NO_VALUE) for note in result.notes):
         return has_domain and not _is_singular(result)
@@ -71,6 +75,17 @@ def _blamed(result: Result) -> set[str]:
 
 def _is_singular(result: Result) -> bool:
     return any(note.startswith(_SINGULAR) for note in result.notes)
+
+
+def _is_second(result: Result) -> bool:
+    return result.quantity.startswith("d2")
+
+
+def _is_far_off(result: Result, difference: float) -> bool:
+    """Whether autograd is, however much rounding may do to it."""
+    if difference < GROSS or _is_tiny(result):
+        return False
+    return _is_second(result) or result.entries[0].answers["autograd"].basis != "estimated"
 
 
 def _is_tiny(result: Result) -> bool:
