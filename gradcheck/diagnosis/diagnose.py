@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from functools import cached_property
@@ -16,12 +16,13 @@ from gradcheck.claims import Claim, RecurrentFormula, Written
 from gradcheck.diagnosis.choosing import PLACES, best
 from gradcheck.diagnosis.constants import root, short
 from gradcheck.diagnosis.evidence import Evidence
-from gradcheck.diagnosis.patterns import factor_of, patterns, weak_patterns
+from gradcheck.diagnosis.patterns import factor_of, mask, patterns, weak_patterns
 from gradcheck.diagnosis.repairs import Repair, Surroundings, changes, insertions
 from gradcheck.diagnosis.suspect import Suspect
+from gradcheck.diagnosis.terms import companions, missing_terms
 from gradcheck.diagnosis.uses import uses, without, without_value
 from gradcheck.functions import Recurrence, Step
-from gradcheck.language.editing import Editor, Part, binary, negative, number
+from gradcheck.language.editing import Editor, Part, all_instead, binary, negative, number
 from gradcheck.language.expression import Expression
 from gradcheck.language.tree import Call, Name, Node, Number, values_of
 from gradcheck.lines import Line, PassFormula, Sweep
@@ -33,6 +34,8 @@ from gradcheck.second_claim import SecondClaim
 
 MOST_OPERATIONS: Final = 200_000
 """That trying changes of a formula may take, twice: about a second each."""
+FEWEST: Final = 2
+"""Numbers that are not 0 in a derivative which is looked at in one point alone."""
 
 
 def diagnose(
@@ -55,19 +58,35 @@ def diagnose(
     found: list[Diagnosis] = []
     if suspect.has_constants:
         # A constant may be any number: by chance it is what would make a formula right.
-        search = _Search(Suspect(place, claim, written, other_constants=True))
+        search = _Search(Suspect(place, claim, written, moved="constants"))
         found = search.found()
     if not found:
         search = _Search(suspect)
         found = search.found() or list(search.weak())
+    if not found:
+        # What has two mistakes, or a number that belongs to its point, is told where it stands.
+        search = _Search(Suspect(place, claim, written, moved="nothing"))
+        found = search.told_at_its_point()
     # Where only one line is wrong, that is said first, unless something says why.
     says_why = {"sign_where_negative", "lost_outside", "transposed"}
-    first = () if any(one.kind in says_why for one in found) else PLACES
+    first: Collection[str] = PLACES
+    if written.is_stepwise:
+        first = ("off_by_one_step",)
+    elif any(one.kind in says_why for one in found):
+        first = ()
     return best(search.with_step(found), first)
 
 
-_SIMPLER: Final = {"extra_factor", "extra_term", "wrong_constant", "wrong_sign_of_a_term"}
+_FACTORS: Final = {"missing_factor", "extra_factor", "sign_where_negative"}
+_SIMPLER: Final = {
+    *("extra_factor", "extra_term", "wrong_constant", "wrong_sign_of_a_term", "reduction")
+}
 """Where such a change makes it right, a factor that does so too is there by chance."""
+_CHOOSING: Final = ("where", "clamp", "relu", "maximum", "minimum")
+_LIKE_A_MASK: Final = {
+    *("missing_factor", "extra_factor", "wrong_name", "missing_term", "sign_where_negative")
+}
+"""Kinds of changes that do what a mask does, by what happens to be 0 there."""
 
 
 class _Search:
@@ -76,6 +95,7 @@ class _Search:
         self.claim = suspect.claim
         self.written = suspect.written
         self.evidence = suspect.evidence(suspect.written)
+        self._meant: dict[Diagnosis, Diagnosis] = {}
 
     def found(self) -> list[Diagnosis]:
         """All that fits."""
@@ -87,24 +107,38 @@ class _Search:
         forgotten = []
         if self.evidence is not None and isinstance(self.claim, Claim):
             forgotten = list(self._forgotten(self.evidence, self.claim))
-        for one in (*map(self._as_division, self._of_values()), *forgotten):
+        for one in (*self._of_values(), *forgotten):
             if not self._is_by_chance(one, kinds, forgotten):
                 found.append(one)
         kinds = {one.kind for one in found}
-        unneeded = kinds & {*_SIMPLER, *PLACES}
         for one in self._mended(insertions):
-            is_factor = one.kind in ("missing_factor", "sign_where_negative")
-            if not ((is_factor and unneeded) or self._is_by_chance(one, kinds, forgotten)):
+            if not self._is_needless(one, kinds) and not self._is_by_chance(one, kinds, forgotten):
                 found.append(one)
         # Where no term of the formula is too many, what it lacks has the other sign.
         has_too_many = any(one.kind == "extra_term" for one in changed)
-        return [one for one in found if one.kind != "extra_term" or has_too_many]
+        found = [one for one in found if one.kind != "extra_term" or has_too_many]
+        kinds = {one.kind for one in found}
+        if self.evidence is not None and kinds.isdisjoint(PLACES):
+            masked = [] if "lost_outside" in kinds else list(mask(self.evidence))
+            if masked or "lost_outside" in kinds:
+                found = [one for one in found if one.kind not in _LIKE_A_MASK]
+            found += masked
+        if {one.kind for one in found} <= {"wrong_name", *PLACES}:
+            found = [self._meant.get(one, one) for one in found]
+        return found
+
+    def told_at_its_point(self) -> list[Diagnosis]:
+        """What fits there, where several numbers of the derivative say so."""
+        if self.evidence is None or np.count_nonzero(self.evidence.truth) < FEWEST:
+            return []
+        return [*self._mended(changes), *self._constants()]
 
     def weak(self) -> Iterator[Diagnosis]:
         """What says little, for where nothing else fits."""
         if self.evidence is not None:
             if isinstance(self.claim, Claim):
                 yield from self._without_values(self.evidence, self.claim)
+            yield from missing_terms(self.evidence, self._companions())
             for one in weak_patterns(self.evidence):
                 if one.kind != "extra_term":  # what a formula lacks has the other sign
                     yield one
@@ -115,7 +149,13 @@ class _Search:
         texts = (expression.text for expression in self._open)
         if one.kind != "extra_factor" or any(name in text for text in texts):
             return one
-        return Diagnosis("missing_factor", f"a division by `{name}` is missing")
+        return Diagnosis("extra_factor", f"a division by `{name}` is missing")
+
+    def _is_needless(self, one: Diagnosis, kinds: set[str]) -> bool:
+        """Whether an insertion does what a change of what is there, or a place, tells better."""
+        if one.kind in _FACTORS:
+            return not kinds.isdisjoint({*_SIMPLER, *PLACES})
+        return one.kind == "transposed" and "reduction" in kinds
 
     def _is_by_chance(
         self, one: Diagnosis, kinds: Collection[str], forgotten: Collection[Diagnosis]
@@ -129,15 +169,16 @@ class _Search:
             return False
         if one.kind == "missing_factor" and "extra_factor" in kinds:
             return True
-        return bool(forgotten) and not _first_name(one.text).isidentifier()
+        is_simpler = bool(forgotten) or "wrong_constant" in kinds
+        return is_simpler and not _first_name(one.text).isidentifier()
 
     def with_step(self, found: Iterable[Diagnosis]) -> Iterator[Diagnosis]:
-        """In a recurrence, with the step at which it first goes wrong, in the place of places."""
+        """In a recurrence, with the step at which it first goes wrong."""
         steps = self._wrong_steps()
         for one in found:
             if not steps:
                 yield one
-            elif one.kind not in PLACES:
+            else:
                 yield Diagnosis(one.kind, f"{one.text} (first wrong at step {steps})")
 
     def _wrong_steps(self) -> int:
@@ -154,7 +195,9 @@ class _Search:
         e = self.evidence
         if e is not None:
             yield from self._counted(e)
-            yield from patterns(e)
+            for one in patterns(e):
+                if one.kind not in PLACES or not self.written.is_stepwise:
+                    yield self._as_division(one)
             if isinstance(self.claim, Claim):
                 yield from self._steps(e, self.claim)
 
@@ -256,7 +299,11 @@ class _Search:
             where = f"`{use.of} = {use.formula.text}`"
             if is_own:
                 shares.append(e.truth - rest)
-            if use.name == PARAMETER:
+            if use.inner:
+                if e.is_found(rest):
+                    text = f"{use.inner} in `{use.name}` is taken for a constant"
+                    yield Diagnosis("missing_term", text)
+            elif use.name == PARAMETER:
                 if e.is_found(rest):
                     yield Diagnosis("missing_term", f"the term with `d{use.of}` is missing")
             elif e.is_found(rest) and is_own:
@@ -266,13 +313,23 @@ class _Search:
                 text = f"what goes through `{use.name}` in {where} is missing"
                 yield Diagnosis("missing_term", text)
             elif is_own and e.is_found(e.truth - rest):
-                text = f"only the use of `{use.name}` in {where} counts, the others are forgotten"
-                yield Diagnosis("forgotten_use", text)
+                text = f"only the use of `{use.name}` in {where} counts, what others add is missing"
+                yield Diagnosis("missing_term", text)
         has_matrix = any(array.ndim == 3 for array in self.suspect.named.values())
         for one, other in permutations(shares, 2) if has_matrix else ():
             if e.is_found(e.truth + one - other) and not e.is_same(one, other):
                 text = f"one use of `{claim.input}` counts twice and another not at all"
                 yield Diagnosis("transposed", f"{text}, as if a matrix were symmetric")
+
+    def _companions(self) -> dict[str, Array]:
+        """What derivatives of the function are made of: cos(x) of sin(x), x**(n - 1) of x**n."""
+        parts = [
+            part
+            for step in self.claim.steps
+            if isinstance(step, Step)
+            for part in companions(step.expression)
+        ]
+        return self.suspect.values_of({part.text: part for part in parts})
 
     def _without_values(self, e: Evidence, claim: Claim) -> Iterator[Diagnosis]:
         """What would be right if an input or a constant were 0."""
@@ -294,7 +351,10 @@ class _Search:
         )
         for repair, expression in islice(changed, MOST_OPERATIONS // self.suspect.cost):
             if self.suspect.is_right(replaced(self.written, expression, repair.expression)):
-                yield Diagnosis(repair.kind, self._placed(expression, repair))
+                one = Diagnosis(repair.kind, self._placed(expression, repair))
+                if repair.meant:
+                    self._meant[one] = Diagnosis(repair.meant, one.text)
+                yield one
 
     def _placed(self, expression: Expression, repair: Repair) -> str:
         """What a repair says: with the number of another line, and no formula that no file has."""
@@ -317,13 +377,21 @@ class _Search:
     def _open(self) -> list[Expression]:
         """The formulas in which the mistake may be: its own, and lines that nobody judges."""
         found = list(own_expressions(self.written))
-        if isinstance(self.written, PassFormula):
-            known = self.suspect.named
-            for statement in (*self.written.before, self.written.own):
-                for line in statement.lines if isinstance(statement, Sweep) else (statement,):
-                    if isinstance(line, Line) and line.name not in known:
-                        found.append(line.expression)
+        known = self.suspect.named
+        found += [line.expression for line in self._lines if line.name not in known]
         return list(dict.fromkeys(found))
+
+    @cached_property
+    def _lines(self) -> list[Line]:
+        """Those of a pass, up to its own."""
+        if not isinstance(self.written, PassFormula):
+            return []
+        return [
+            line
+            for statement in (*self.written.before, self.written.own)
+            for line in (statement.lines if isinstance(statement, Sweep) else (statement,))
+            if isinstance(line, Line)
+        ]
 
     @cached_property
     def _surroundings(self) -> Surroundings:
@@ -347,7 +415,27 @@ class _Search:
             parts,
             frozenset(name for name, array in named.items() if _is_signed(array)),
             frozenset(name for name, array in named.items() if (array != array.flat[0]).any()),
+            dict(self._makes()),
+            frozenset(name for name in parts if np.isin(named.get(name, 2.0), (-1, 0, 1)).all()),
         )
+
+    def _makes(self) -> Iterator[tuple[tuple[str, str], str]]:
+        """What is forgotten where a name stands for another that is made of it at once."""
+        is_pass = isinstance(self.written, PassFormula)
+        made = [(line.name, line.expression) for line in self._lines]
+        made += [(s.name, s.expression) for s in self.claim.steps if isinstance(s, Step)]
+        for claim in self.suspect.case.claims:
+            for one in claim.formulas:
+                if isinstance(one, PassFormula) == is_pass:
+                    name = claim.quantity.removesuffix("[t]")
+                    made += [(name, expression) for expression in own_expressions(one)]
+        for name, expression in made:
+            tree = expression.tree
+            if isinstance(tree, Call) and tree.word.name not in ("add", "sub"):
+                kind = "lost_outside" if tree.word.name in _CHOOSING else "missing_factor"
+                for argument in tree.arguments:
+                    if isinstance(argument, Name):
+                        yield (argument.name, name), kind
 
     @property
     def _locals(self) -> Iterator[str]:
@@ -371,37 +459,61 @@ class _Search:
         """A number that would have to be another, also the 1 that nobody writes before a term."""
         for expression in self._open:
             nodes = list(values_of(expression.tree))
-            for node in nodes:
-                if isinstance(node, Number):
-                    found = self._fitting(expression, node, number(1), node.value)
-                    if found is not None:
-                        yield self._instead_of(node, *found)
+            numbers = [node for node in nodes if isinstance(node, Number)]
+            alike = [[one for one in numbers if one.value == v] for v in {n.value for n in numbers}]
+            for some in (*([one] for one in numbers), *(s for s in alike if len(s) > 1)):
+                found = self._fitting(expression, some, number(1), some[0].value)
+                if found is not None:
+                    yield self._instead_of(some[0], *found)
             sums = [n for n in nodes if isinstance(n, Call) and n.word.name in ("add", "sub")]
             for term in (Editor(expression).part(one) for node in sums for one in node.arguments):
-                found = self._fitting(expression, term.node, term, 1)
+                found = self._fitting(expression, [term.node], term, 1)
                 if found is not None:
                     yield self._times(term, *found)
 
     def _instead_of(self, node: Number, fitting: Decimal, mended: str) -> Diagnosis:
-        named = self.suspect.named
-        for name, array in named.items() if node.value == 1 else ():
-            if array.ndim == 1 and (array == float(fitting)).all():
-                return Diagnosis("missing_factor", f"`{name}` belongs where 1 stands: `{mended}`")
+        if node.value == 1 and (name := self._named_number(fitting)):
+            return Diagnosis("missing_factor", f"`{name}` belongs where 1 stands: `{mended}`")
         text = f"with {fitting} in place of {node.value} it is right: `{mended}`"
         return Diagnosis("wrong_constant", text)
+
+    def _named_number(self, value: Decimal) -> str:
+        """What has this value at all points and is named, such as a size; else nothing."""
+        named = self.suspect.named
+        if abs(value) in (0, 1):
+            return ""
+        parts = self.suspect.parts
+        written = {name for expression in self._open for name in expression.names}
+        is_plain = abs(value) in (2, Decimal("0.5"))
+        near = (
+            name
+            for name, array in named.items()
+            if "/" not in name
+            and name not in parts
+            and (name in written or not is_plain)
+            and array.ndim == 1
+            and (abs(array - float(value)) < 1e-12).all()
+        )
+        return next(near, "")
 
     def _times(self, term: Part, fitting: Decimal, mended: str) -> Diagnosis:
         count = 1 / float(fitting)
         if round(count) in self._counts - {1, 2} and abs(count - round(count)) < 1e-8:
             how = f"counts {round(count)} times too much: a sum where the mean is meant"
             return Diagnosis("sum_for_mean", f"the term `{term.text}` {how}")
+        if name := self._named_number(fitting):
+            text = f"the term `{term.text}` lacks the factor `{name}`"
+            return Diagnosis("missing_factor", text)
+        if name := self._named_number(1 / fitting):
+            text = f"the term `{term.text}` lacks a division by `{name}`"
+            return Diagnosis("extra_factor", text)
         text = f"the term `{term.text}` is to count {fitting} times: `{mended}`"
         return Diagnosis("wrong_constant", text)
 
     def _fitting(
-        self, expression: Expression, node: Node, times: Part, value: int | Decimal
+        self, expression: Expression, nodes: Sequence[Node], times: Part, value: int | Decimal
     ) -> tuple[Decimal, str] | None:
-        """The number that fits in place of a value, times a part, and the formula with it."""
+        """The number that fits in place of all nodes, times a part, and the formula with it."""
         if self.evidence is None or self.suspect.cost > MOST_OPERATIONS // 128:
             return None
         spot = self.suspect.spots[0]
@@ -412,9 +524,9 @@ class _Search:
 
         def with_number(value: Decimal) -> Expression:
             part = number(value) if value >= 0 else negative(number(-value))
-            if not isinstance(node, Number):
+            if not isinstance(nodes[0], Number):
                 part = binary("*", part, times)
-            return Editor(expression).instead(node, part)
+            return all_instead(expression, [(node, part) for node in nodes])
 
         def residual(value: float) -> float:
             changed = replaced(self.written, expression, with_number(Decimal(repr(value))))

@@ -17,7 +17,7 @@ from gradcheck.verdict import Flags
 CLOSE: Final = 1e-9
 """Of the largest entry at a point: what is nearer is taken for the same."""
 NOTHING: Final = 1e-3
-"""Of the largest entry at any point: at one where all are less, it is what is near that counts."""
+"""Of what is largest at most points: at one where all is less, it is what is near that counts."""
 MOST_PLACES: Final = 4
 """In so many ways at most one value is laid over the entries of another."""
 
@@ -61,7 +61,7 @@ class Evidence:
         """How near is the same, point by point: (points, 1, …)."""
         flat = np.abs(np.stack([self.truth, self.found])).reshape(2, self.points, -1)
         largest = flat.max(axis=(0, 2), initial=0.0)
-        largest = np.fmax(largest, NOTHING * largest.max(initial=0.0))
+        largest = np.fmax(largest, NOTHING * usual(largest))
         limit: Array = CLOSE * largest.reshape(-1, *[1] * len(self.shape))
         return limit if self.limits is None else limit + self.limits.max(initial=0.0)
 
@@ -115,6 +115,12 @@ class Evidence:
             np.diagonal(part, axis1=1, axis2=2).reshape(self.points, *output) for part in square
         )
         return Evidence(truth, found, len(output), self.values, self.conditions, self.limits)
+
+
+def usual(largest: Array) -> float:
+    """The largest entry at most points, of which each has one: some may be huge, or 0."""
+    some = largest[largest > 0]
+    return float(np.median(some)) if some.size else 0.0
 
 
 def lay(value: NDArray[Any], shape: Sequence[int]) -> Iterator[NDArray[Any]]:

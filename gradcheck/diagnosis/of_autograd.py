@@ -57,15 +57,17 @@ def diagnose_autograd(function: PythonFunction, is_right: IsRight) -> Iterator[D
     if names:
         listed = " or ".join(f"`{name}`" for name in names)
         yield Diagnosis("custom_backward", f"the backward of {listed} is wrong")
-    for step in steps:
-        if step.kind == "in_place":
-            text = f"`{step.name}` changes a value in place that the derivative needs, {step.where}"
-            yield Diagnosis("in_place", text)
-            break
+    in_place = next((step for step in steps if step.kind == "in_place"), None)
+    if in_place is not None:
+        text = f"`{in_place.name}` changes a value in place that the derivative needs"
+        yield Diagnosis("in_place", f"{text}, {in_place.where}")
     numbers = next((step for step in cut if step.name in _TO_NUMBERS), None)
     if numbers is not None:
         text = f"`{numbers.name}` makes a number of a tensor, {numbers.where}: no derivative passes"
         yield Diagnosis("detached", text)
+    elif cut and not names and in_place is None:
+        does = "rounds" if cut[0].kind == "rounding_step" else "cuts the derivative's path"
+        yield Diagnosis(cut[0].kind, f"`{cut[0].name}` {does}, {cut[0].where}")
 
 
 def custom_backwards(graph: Graph) -> list[str]:

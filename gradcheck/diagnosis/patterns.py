@@ -105,7 +105,7 @@ def power_factor(e: Evidence) -> Iterator[Diagnosis]:
 
 def _factor_values(e: Evidence) -> Iterator[Laid]:
     for one in e.laid():
-        is_mask = "/" in one.name and bool(((one.array == 0) | (one.array == 1)).all())
+        is_mask = not one.name.isidentifier() and bool(np.isin(one.array, (-1, 0, 1)).all())
         if not (is_plain(one.array) or is_mask):
             yield one
 
@@ -168,6 +168,20 @@ def permuted(e: Evidence) -> Iterator[Diagnosis]:
         order = _order(e, axis)
         if order is not None and order != list(range(count)):
             yield Diagnosis("permuted", f"{_lines(e, axis)} stand in another order: {_how(order)}")
+
+
+def shifted(e: Evidence) -> Iterator[Diagnosis]:
+    """Lines that are each the one beside, but for the last."""
+    for axis in range(1, e.truth.ndim):
+        if not 3 <= e.truth.shape[axis] <= LONGEST_AXIS or _order(e, axis) is not None:
+            continue
+        truth, found = (np.moveaxis(part, axis, 1) for part in (e.truth, e.found))
+        limit = np.moveaxis(e.limit, axis, 1)
+        for own, beside in ((truth[:, 1:], found[:, :-1]), (truth[:, :-1], found[:, 1:])):
+            is_beside = (np.abs(own - beside) <= limit).all()
+            if is_beside and not (np.abs(own[:, 1:] - own[:, :-1]) <= limit).all():
+                text = f"{_lines(e, axis)} are shifted by one: each is that of the one beside"
+                yield Diagnosis("off_by_one_step", text)
 
 
 def _order(e: Evidence, axis: int) -> list[int] | None:
@@ -295,7 +309,9 @@ def region(e: Evidence) -> Iterator[Diagnosis]:
             yield Diagnosis(kind, f"only {where} is wrong")
             return
     box = tuple(slice(a, b + 1) for a, b in zip(low, high, strict=True))
-    if 2 * wrong[box].size <= wrong.size and 2 * len(at) >= wrong[box].size:
+    restricted = sum(wrong[box].shape[axis] < wrong.shape[axis] for axis in range(wrong.ndim))
+    is_slab = wrong.ndim > 1 and restricted == 1 and wrong[box].all()
+    if is_slab or (2 * wrong[box].size <= wrong.size and 2 * len(at) >= wrong[box].size):
         ranges = ", ".join(f"{a}:{b + 1}" for a, b in zip(low, high, strict=True))
         yield Diagnosis("block", f"only the block [{ranges}] is wrong")
 
@@ -315,6 +331,15 @@ def mask(e: Evidence) -> Iterator[Diagnosis]:
         yield Diagnosis("lost_outside", text)
 
 
+def one_case(e: Evidence) -> Iterator[Diagnosis]:
+    """What is right in one of two cases alone."""
+    wrong = e.wrong
+    for text, condition in e.laid_conditions():
+        for where, there in ((f"`{text}` is", condition), (f"`{text}` is not", ~condition)):
+            if (wrong == there)[~e.zero].all() and wrong.any() and (~wrong & ~e.zero).any():
+                yield Diagnosis("lost_outside", f"it is right but where {where} true")
+
+
 Pattern = Callable[[Evidence], Iterator[Diagnosis]]
 _STRONG: Final[tuple[Pattern, ...]] = (
     sign,
@@ -323,9 +348,10 @@ _STRONG: Final[tuple[Pattern, ...]] = (
     named_factor,
     reduction,
     permuted,
+    shifted,
 )
 _OF_PARTS: Final[tuple[Pattern, ...]] = (sign_where, outside)
-_WEAK: Final[tuple[Pattern, ...]] = (power_factor, product_term, mask, sign_somewhere)
+_WEAK: Final[tuple[Pattern, ...]] = (power_factor, product_term, mask, one_case, sign_somewhere)
 
 
 def patterns(e: Evidence) -> Iterator[Diagnosis]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import combinations, islice, permutations
 from typing import Final
@@ -31,6 +32,7 @@ from gradcheck.language.tree import (
     Number,
     Slice,
     values_of,
+    with_node,
 )
 from gradcheck.language.vocabulary import WORDS
 
@@ -38,6 +40,8 @@ LONGEST: Final = 90
 """Characters of a mended formula that is shown."""
 AXES: Final = ((0,), (1,), (2,), (0, 1), (0, 2), (1, 2))
 """Over which something may be added up."""
+MORE_AXES: Final = ((3,), (0, 3), (1, 3), (2, 3), (0, 1, 2), (0, 2, 3))
+"""The same where something has four dimensions."""
 MOST_SWAPPED: Final = 6
 """Names of which two may be swapped."""
 MOST_ORDERS: Final = 24
@@ -48,11 +52,15 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Repair:
-    """A changed formula; if it is right, the mistake is of this `kind`, as the `text` says."""
+    """A changed formula; if it is right, the mistake is of this `kind`, as the `text` says.
+
+    Another name may be `meant` to say something more, where nothing else makes it right.
+    """
 
     kind: str
     text: str
     expression: Expression
+    meant: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,6 +82,8 @@ class Surroundings:
     parts: Mapping[str, Part] = field(default_factory=dict)
     signed: frozenset[str] = frozenset()
     varying: frozenset[str] = frozenset()
+    makes: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    flags: frozenset[str] = frozenset()
 
 
 def changes(formula: Expression, around: Surroundings) -> Iterator[Repair]:
@@ -101,11 +111,26 @@ class _Repairer:
             for below in values_of(item)
         }
         self.nodes = [node for node in values_of(formula.tree) if id(node) not in positions]
+        has_four = any(len(shape or ()) > 3 for shape in around.shapes.values())
+        self.axes = (*AXES, *MORE_AXES) if has_four else AXES
         self.compared = {
             id(below)
             for node in self.nodes
             if isinstance(node, Call) and node.word.name in COMPARISONS
             for below in values_of(node)
+        }
+
+        self.signs = {
+            id(below)
+            for node in self.nodes
+            if isinstance(node, Call) and node.word.name == "sign"
+            for below in values_of(node.arguments[0])
+        }
+        self.called = {
+            id(argument)
+            for node in self.nodes
+            if isinstance(node, Call) and node.word.name not in _PRODUCTS_AND_QUOTIENTS
+            for argument in node.arguments
         }
 
     def changes(self) -> Iterator[Repair]:
@@ -163,10 +188,39 @@ class _Repairer:
         for dropped, kept in ((left, right), (right, left)):
             text = f"the factor `{dropped.text}` is there once too often"
             yield self._instead(node, kept, self._kind_of_factor(dropped), text)
+        for two, part in ((left, right), (right, left)):
+            if isinstance(two.node, Number) and two.node.value == 2:
+                yield from self._twice(node, part)
         for factor, other in ((right, left), (left, right)):
             text = f"it is multiplied by `{factor.text}` where it is to be divided"
             turned = binary("/", other, factor)
             yield self._instead(node, turned, self._kind_of_factor(factor), text)
+
+    def _twice(self, node: Call, part: Part) -> Iterator[Repair]:
+        """`A @ v + A.T @ v` where `2*A @ v` stands, as if A were symmetric."""
+        if not isinstance(part.node, Call) or part.node.word.name not in _OF_MATRICES:
+            return
+        for argument in part.node.arguments:
+            one = self.editor.part(argument)
+            both = binary("+", part, self._with_part(part, one, _turned(one)))
+            text = f"`{one.text}` is taken for symmetric"
+            yield self._instead(node, both, "transposed", text)
+
+    def _averaged(self, node: Call, matrix: Part) -> Iterator[Repair]:
+        """`(A @ v + A.T @ v)/2` where `A @ v` stands."""
+        whole = self.editor.part(node)
+        part = matrix
+        if isinstance(part.node, Call) and part.node.word.name == "T":
+            part = self.editor.part(part.node.arguments[0])
+        other = self._with_part(whole, matrix, part if part is not matrix else _turned(part))
+        both = binary("/", binary("+", whole, other), number(2))
+        yield self._instead(node, both, "transposed", f"`{part.text}` is taken for symmetric")
+
+    def _with_part(self, whole: Part, old: Part, new: Part) -> Part:
+        """A part of the formula in which a part of it is another."""
+        start, end = old.node.start - whole.node.start, old.node.end - whole.node.start
+        text = whole.text[:start] + new.text + whole.text[end:]
+        return Part(with_node(whole.node, old.node, new.node), text)
 
     def _kind_of_factor(self, factor: Part) -> str:
         return "wrong_constant" if isinstance(factor.node, Number) else "extra_factor"
@@ -179,6 +233,8 @@ class _Repairer:
             kind = "mean_for_sum"
             text = f"it is divided by `{right.text}`: a mean where the sum is meant"
         yield self._instead(node, left, kind, text)
+        text = f"the factor `{left.text}` is there once too often"
+        yield self._instead(node, binary("/", number(1), right), self._kind_of_factor(left), text)
         kind = "wrong_constant" if is_number else "missing_factor"
         text = f"it is divided by `{right.text}` where it is to be multiplied"
         yield self._instead(node, binary("*", left, right), kind, text)
@@ -205,6 +261,9 @@ class _Repairer:
         for part in (left, right) if word != "outer" else ():
             if not (isinstance(part.node, Call) and part.node.word.name in ("T", "mT")):
                 yield self._turned(part)
+        if word == "matmul":
+            for part in (left, right):
+                yield from self._averaged(node, part)
         swapped = binary("@", right, left) if is_operator else called(word, right, left)
         yield self._instead(node, swapped, "transposed", f"the operands of `{whole}` are swapped")
         for dropped, kept in ((left, right), (right, left)):
@@ -252,8 +311,10 @@ class _Repairer:
     def _reductions(self, word: str, part: Part) -> Iterator[tuple[Part, str]]:
         """A part added up, or averaged, over everything and over some axes."""
         yield called(word, part), "over all"
-        for axes in AXES:
-            how = f"over axis {axes[0]}" if len(axes) == 1 else f"over axes {axes[0]} and {axes[1]}"
+        for axes in self.axes:
+            *others, last = axes
+            how = f"over axes {', '.join(map(str, others))} and {last}" if others else ""
+            how = how or f"over axis {last}"
             for kept in (False, True):
                 yield reduced(word, part, axes, kept=kept), how
 
@@ -261,7 +322,7 @@ class _Repairer:
         """Another axis than the one that is written, of any other word."""
         for name, value in node.keywords:
             if name == "dim" and isinstance(value, Number):
-                for (axis,) in (axes for axes in AXES if len(axes) == 1):
+                for (axis,) in (axes for axes in self.axes if len(axes) == 1):
                     text = f"`{self.editor.part(node).text}` is along axis {value.value}"
                     text += f", it belongs along axis {axis}"
                     yield self._instead(value, number(axis), "reduction", text)
@@ -290,8 +351,10 @@ class _Repairer:
     def everywhere(self) -> Iterator[Repair]:
         """What is another wherever it stands: a name, two names, a word, what is transposed."""
         yield from self._words_everywhere()
+        yield from self._axes_everywhere()
         yield from self._names_swapped()
         yield from self._transposes_swapped()
+        yield from self._turned_everywhere()
         yield from self._names_everywhere()
 
     def _words_everywhere(self) -> Iterator[Repair]:
@@ -301,6 +364,19 @@ class _Repairer:
                 pairs = [(node, self.editor.renamed(node, WORDS[other])) for node in found]
                 text = f"there are {word}s where {other}s are meant"
                 yield self._all_instead(pairs, f"{word}_for_{other}", text)
+
+    def _axes_everywhere(self) -> Iterator[Repair]:
+        """All sums, or means, over other entries."""
+        for word in ("sum", "mean"):
+            found = [n for n in self.nodes if isinstance(n, Call) and n.word.name == word]
+            if len(found) > 1:
+                each = [
+                    list(self._reductions(word, self.editor.part(n.arguments[0]))) for n in found
+                ]
+                for ways in zip(*each, strict=True):
+                    pairs = [(node, over) for node, (over, _) in zip(found, ways, strict=True)]
+                    text = f"each {word} is over the wrong entries, it belongs {ways[0][1]}"
+                    yield self._all_instead(pairs, "reduction", text)
 
     def _names_swapped(self) -> Iterator[Repair]:
         """Two names, each in the place of the other."""
@@ -331,6 +407,27 @@ class _Repairer:
                 text = f"the wrong one of `{inner.text}` and `{inner.text}.T` stands in each place"
                 yield self._all_instead(pairs, "transposed", text)
 
+    def _turned_everywhere(self) -> Iterator[Repair]:
+        """What stands more than once, transposed in each place."""
+        alike: dict[str, list[Part]] = {}
+        matrices: dict[str, Part] = {}
+        for node in self.nodes:
+            if isinstance(node, (Call, Name)):
+                part = self.editor.part(node)
+                alike.setdefault(part.text, []).append(part)
+            if isinstance(node, Name) and len(self.around.shapes.get(node.name) or ()) == 2:
+                matrices.setdefault(node.name, self.editor.part(node))
+        for one, other in combinations(list(matrices.values())[:MOST_SWAPPED], 2):
+            pairs = [(part.node, transposed(part, "T")) for part in (one, other)]
+            text = f"`{one.text}` and `{other.text}` are to be transposed"
+            yield self._all_instead(pairs, "transposed", text)
+        for text, parts in alike.items():
+            if len(parts) > 1:
+                pairs = [(part.node, transposed(part, "T")) for part in parts]
+                yield self._all_instead(
+                    pairs, "transposed", f"`{text}` is to be transposed everywhere"
+                )
+
     def _all_instead(self, pairs: Sequence[tuple[Node, Part]], kind: str, text: str) -> Repair:
         changed = all_instead(self.formula, pairs)
         return Repair(kind, _shown(text, changed), changed)
@@ -349,7 +446,8 @@ class _Repairer:
                         if isinstance(node, Name) and node.name == name
                     ]
                     text = f"`{name}` stands where `{other}` belongs, everywhere"
-                    yield self._all_instead(pairs, "wrong_name", text)
+                    repair = self._all_instead(pairs, "wrong_name", text)
+                    yield replace(repair, meant=self._kind_of_name(name, other))
 
     def _name(self, node: Name) -> Iterator[Repair]:
         shape = self.around.shapes.get(node.name)
@@ -357,14 +455,23 @@ class _Repairer:
             part = self.around.after[node.name]
             text = f"`{node.name}` is that before the step, that after it is meant"
             yield self._instead(node, part, "off_by_one_step", text)
-        if id(node) not in self.compared:
+        if id(node) not in self.compared and id(node) not in self.called:
             text = f"the factor `{node.name}` is there once too often"
             yield self._instead(node, number(1), "extra_factor", text)
         others = sorted(self.around.shapes, key=lambda name: self.around.shapes[name] != shape)
         for name in others:
             if name != node.name:
                 text = f"`{node.name}` stands where `{name}` belongs"
-                yield self._instead(node, named(name), "wrong_name", text)
+                repair = self._instead(node, named(name), "wrong_name", text)
+                yield replace(repair, meant=self._kind_of_name(node.name, name))
+
+    def _kind_of_name(self, written: str, meant: str) -> str:
+        """What the line that is meant does to the other, or undoes, is a factor."""
+        if kind := self.around.makes.get((written, meant)):
+            return kind
+        if (meant, written) in self.around.makes:
+            return "extra_factor"
+        return "off_by_one_step" if _root(written) == _root(meant) else "wrong_name"
 
     def _index(self, node: Index) -> Iterator[Repair]:
         whole = self.editor.part(node).text
@@ -397,7 +504,8 @@ class _Repairer:
                 continue
             yield from self._masked(part)
             yield from self._summed(part)
-            yield from self._multiplied(part)
+            if id(node) not in self.signs:
+                yield from self._multiplied(part)
             yield from self._added(part)
             if node is not whole.node:
                 text = f"the sign of `{part.text}` is wrong"
@@ -405,8 +513,11 @@ class _Repairer:
             if isinstance(node, Name):
                 text = f"`{part.text}` stands where `1 - {part.text}` belongs"
                 yield self._instead(node, binary("-", number(1), part), "wrong_name", text)
-            else:
+            if not isinstance(node, Name) or len(self.around.shapes.get(node.name) or ()) > 1:
                 yield self._turned(part)
+            size = called("abs", part)
+            text = f"the absolute value of `{part.text}` is missing"
+            yield self._instead(node, size, "sign_where_negative", text)
             for other, text in (
                 (called("sqrt", part), f"the square root of `{part.text}` is missing"),
                 (binary("**", part, number(2)), f"the square of `{part.text}` is missing"),
@@ -418,7 +529,7 @@ class _Repairer:
     def _added(self, part: Part) -> Iterator[Repair]:
         """A term that is missing: 1, or a value."""
         values = [self._value(name) for name in self.around.factors if not self._is_link(name)]
-        terms = [number(1), *values]
+        terms = [term for term in (number(1), *values) if term.text != part.text]
         for term in terms:
             for sign in "+-":
                 shown = term.text if sign == "+" else f"-{term.text}"
@@ -443,14 +554,18 @@ class _Repairer:
     def _multiplied(self, part: Part) -> Iterator[Repair]:
         own = part.node.name if isinstance(part.node, Name) else ""
         for name in self.around.factors:
-            if name == own:
+            if name == own or name in self.around.flags:
                 continue
+            is_number = self._is_number(name)
+            kind = "wrong_constant" if is_number else "missing_factor"
             for factor in self._factors(name):
                 text = f"the factor `{factor.text}` is missing"
-                yield self._instead(part.node, binary("*", part, factor), "missing_factor", text)
+                yield self._instead(part.node, binary("*", part, factor), kind, text)
+            # What is not divided by a value has it as a factor too many.
+            kind = "wrong_constant" if is_number else "extra_factor"
             text = f"a division by `{name}` is missing"
             divided = binary("/", part, self._value(name))
-            yield self._instead(part.node, divided, "missing_factor", text)
+            yield self._instead(part.node, divided, kind, text)
             if len(self.around.shapes.get(name) or ()) == 2 and not self._is_link(name):
                 for matrix in (named(name), transposed(named(name), "T")):
                     text = f"the factor `{matrix.text}` is missing"
@@ -467,6 +582,12 @@ class _Repairer:
 
     def _value(self, name: str) -> Part:
         return self.around.parts.get(name) or named(name)
+
+    def _is_number(self, name: str) -> bool:
+        """Whether it is made of numbers alone, such as `sqrt(2)`."""
+        return name in self.around.parts and not any(
+            isinstance(node, Name) for node in values_of(self.around.parts[name].node)
+        )
 
     def _is_link(self, name: str) -> bool:
         return "/" in name and name not in self.around.parts
@@ -491,13 +612,24 @@ class _Repairer:
         return Repair(kind, _shown(text, expression), expression)
 
 
+def _root(name: str) -> str:
+    """`h` of `h_next` and `h_prev`."""
+    return re.sub("_(next|new|prev|previous|last|old|before|after)$", "", name)
+
+
 def _shown(text: str, mended: Expression) -> str:
     """With the mended formula, unless that is long."""
     is_short = len(mended.text) <= LONGEST
     return f"{text}: write `{mended.text}`" if is_short else text
 
 
+def _turned(part: Part) -> Part:
+    return transposed(part, "T")
+
+
 _PRODUCTS: Final = ("matmul", "outer", "einsum", "tensordot", "kron")
+_PRODUCTS_AND_QUOTIENTS: Final = (*_PRODUCTS, "mul", "div", "pow", "add", "sub", "neg")
+_OF_MATRICES: Final = ("matmul", "solve", "inv")
 _BY_WORD: Final[dict[str, Callable[..., Iterator[Repair]]]] = {
     "add": _Repairer._sum,
     "sub": _Repairer._sum,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from gradcheck.casefile.case import Point
 from gradcheck.casefile.inputs import Given
 from gradcheck.claims import Claim, Written
 from gradcheck.diagnosis.choices import COMPARISONS, choices
-from gradcheck.diagnosis.evidence import CLOSE, NOTHING, Evidence
+from gradcheck.diagnosis.evidence import CLOSE, NOTHING, Evidence, usual
 from gradcheck.elsewhere import points_elsewhere
 from gradcheck.errors import EvaluationError, ShapeError
 from gradcheck.functions import Environment, Recurrence, Step
@@ -27,7 +27,7 @@ from gradcheck.jacobians import Shape
 from gradcheck.language.editing import Editor, Part
 from gradcheck.language.expression import Expression
 from gradcheck.language.leibniz import Link
-from gradcheck.language.tree import Call, values_of
+from gradcheck.language.tree import Call, Name, values_of
 from gradcheck.lines import PassFormula, Sweep
 from gradcheck.modes import JVP, OBJECTIVE, PARAMETER
 from gradcheck.mutation.sites import expressions
@@ -48,6 +48,9 @@ SHORT: Final = 24
 MOST_PARTS: Final = 8
 FEW: Final = 4
 """Entries of a vector that may each be a factor or a term."""
+
+
+Moved = Literal["inputs", "constants", "nothing"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +85,8 @@ class Spot:
 class Suspect:
     """A wrong formula of a claim, at some points in float64 on the CPU.
 
-    Truth is torch's derivative, which was found to be right.
+    Truth is torch's derivative, which was found to be right. The points beside those of the case
+    have other inputs, and also other constants, or there are none.
     """
 
     def __init__(
@@ -91,13 +95,13 @@ class Suspect:
         claim: Claim | SecondClaim,
         written: Written,
         *,
-        other_constants: bool = False,
+        moved: Moved = "inputs",
     ) -> None:
         self.case = place.case
         self.claim = claim
         self.written = written
         self._place = place
-        self._other_constants = other_constants
+        self._moved = moved
 
     @cached_property
     def spots(self) -> list[Spot]:
@@ -118,10 +122,12 @@ class Suspect:
     def _points(self) -> Iterator[Point]:
         own = self._place.point
         yield own
+        if self._moved == "nothing":
+            return
         others = [p for p in self.case.points if p is not own and p.again == own.again]
         yield from others[: OWN_POINTS - 1]
         inputs = points_elsewhere(self.case, far=False)
-        if self._other_constants:
+        if self._moved == "constants":
             both = zip(points_elsewhere(self.case, constants=True, far=False), inputs, strict=True)
             inputs = itertools.chain.from_iterable(both)
         for point in itertools.islice(inputs, 4 * POINTS):
@@ -144,8 +150,10 @@ class Suspect:
                 return None
             truth = check.hessian()
         else:
-            value = place.value(self.claim.input)
-            output, input = tuple(place.value(self.claim.output).shape), tuple(value.shape)
+            value, result = place.value(self.claim.input), place.value(self.claim.output)
+            if not torch.isfinite(result).all():
+                return None
+            output, input = tuple(result.shape), tuple(value.shape)
             if math.prod(output) * math.prod(input) > MOST_ENTRIES:
                 return None
             truth = autograd.jacobian(place.segment(self.claim), value, place.meaning())
@@ -188,8 +196,8 @@ class Suspect:
 
     @cached_property
     def _largest(self) -> float:
-        """Of all points: what is far below it is 0."""
-        return max(float(np.abs(spot.truth).max(initial=0.0)) for spot in self.spots)
+        """At most points: what is far below it is 0."""
+        return usual(np.stack([np.abs(spot.truth).max(initial=0.0) for spot in self.spots]))
 
     def truth_with(self, spot: Spot, steps: tuple[Step | Recurrence, ...]) -> Array | None:
         """The derivative at a point if the function had these steps; None where it has none."""
@@ -221,16 +229,7 @@ class Suspect:
             values = [place.environment.get(name) for place in places]
             if (stack := _stacked(values)) is not None:
                 found[spelled] = stack
-        for text, part in self.parts.items():
-            expression = Expression(text, part.node)
-            with suppress(EvaluationError):
-                values = [
-                    place.meaning().tensor(expression.evaluate(place.environment, place.meaning()))
-                    for place in places
-                ]
-                stack = _stacked(values)
-                if stack is not None and np.isfinite(stack).all():
-                    found.setdefault(text, stack)
+        found = {**self.values_of(self.parts), **found}
         for name in [*self.case.function.given]:
             array = found.get(name)
             if array is not None and array.ndim == 2 and array.shape[1] <= FEW:
@@ -239,6 +238,22 @@ class Suspect:
             values = [spot.held.get(name) for spot in self.spots]
             if (stack := _stacked(values)) is not None:
                 found[name] = stack
+        return found
+
+    def values_of(self, parts: Mapping[str, Part]) -> dict[str, Array]:
+        """Values of formulas, by their text, each (points, *its own shape), where they have any."""
+        found = {}
+        for text, part in parts.items():
+            expression = Expression(text, part.node)
+            with suppress(EvaluationError):
+                values = []
+                for place in (spot.place for spot in self.spots):
+                    meaning = place.meaning()
+                    value = expression.evaluate(place.environment, meaning)
+                    values.append(meaning.tensor(value))
+                stack = _stacked(values)
+                if stack is not None and np.isfinite(stack).all():
+                    found[text] = stack
         return found
 
     def _names(self) -> dict[str, str]:
@@ -296,14 +311,20 @@ class Suspect:
         """What the function computes on the way without a name, such as `norm(x)`, by its text."""
         found: dict[str, Part] = {}
         for step in self.case.function.steps:
-            if isinstance(step, Step):
-                editor = Editor(step.expression)
-                for node in values_of(step.expression.tree):
-                    is_whole = node is step.expression.tree
-                    if isinstance(node, Call) and not (is_whole or node.word.name in COMPARISONS):
-                        part = editor.part(node)
-                        if len(part.text) <= SHORT:
-                            found.setdefault(part.text, part)
+            is_step = isinstance(step, Step)
+            for formula in _next_formulas(step):
+                editor = Editor(formula)
+                for node in values_of(formula.tree):
+                    if node is formula.tree or not isinstance(node, Call):
+                        continue
+                    if node.word.name in COMPARISONS:
+                        continue
+                    part = editor.part(node)
+                    # At every step of a recurrence something else, unless it is made of inputs.
+                    names = {one.name for one in values_of(node) if isinstance(one, Name)}
+                    is_still = is_step or names <= set(self.case.function.given)
+                    if is_still and len(part.text) <= SHORT:
+                        found.setdefault(part.text, part)
         return dict(list(found.items())[:MOST_PARTS])
 
     @cached_property
@@ -323,6 +344,10 @@ class Suspect:
             except (EvaluationError, ValueError):
                 continue
         return found
+
+
+def _next_formulas(step: Step | Recurrence) -> list[Expression]:
+    return [step.expression] if isinstance(step, Step) else [state.next for state in step.states]
 
 
 def _stacked(values: Sequence[Any]) -> Array | None:

@@ -16,7 +16,8 @@ from gradcheck.errors import EvaluationError
 from gradcheck.functions import Recurrence, Segment, State, Step
 from gradcheck.language.editing import call
 from gradcheck.language.expression import Expression
-from gradcheck.language.tree import Call, Name, Node, values_of, with_node
+from gradcheck.language.tree import Call, Literal, Name, Node, values_of, with_node
+from gradcheck.language.vocabulary import WORDS
 from gradcheck.oracles import autograd
 
 MOST: Final = 24
@@ -25,18 +26,22 @@ MOST: Final = 24
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Use:
-    """Where a value is used: in the formula of a step, or of a state."""
+    """Where a value is used, in the formula of a step or of a state, and what `still` is there.
+
+    What is `inner` is in a word, such as the sum that a softmax divides by.
+    """
 
     name: str
     step: Step | Recurrence
     of: str
     formula: Expression
     node: Node
+    still: Node
+    inner: str = ""
 
     def cut(self, steps: tuple[Step | Recurrence, ...]) -> tuple[Step | Recurrence, ...]:
         """The steps in which no derivative passes this use."""
-        still = call("detach", self.node)
-        tree = with_node(self.formula.tree, self.node, still)
+        tree = with_node(self.formula.tree, self.node, self.still)
         changed = Expression(self.formula.text, tree)
         return tuple(self._with(changed) if step is self.step else step for step in steps)
 
@@ -62,17 +67,36 @@ def uses(claim: Claim) -> list[Use]:
     moving = {claim.input}
     values: list[Use] = []
     parts: list[Use] = []
+    words: list[Use] = []
     for step in claim.steps:
         for of, formula in _formulas(step):
             inside = moving | set(step.names) if isinstance(step, Recurrence) else moving
             for node in values_of(formula.tree):
                 if isinstance(node, Name) and node.name in inside:
-                    values.append(Use(node.name, step, of, formula, node))
-                elif isinstance(node, Call) and node is not formula.tree and _moves(node, inside):
+                    values.append(Use(node.name, step, of, formula, node, call("detach", node)))
+                elif isinstance(node, Call) and _moves(node, inside):
                     text = formula.text[node.start : node.end]
-                    parts.append(Use(text, step, of, formula, node))
+                    if node is not formula.tree:
+                        still = call("detach", node)
+                        parts.append(Use(text, step, of, formula, node, still))
+                    for inner, held in _held(node):
+                        words.append(Use(text, step, of, formula, node, held, inner))
         moving.update(step.writes)
-    return [*values[:MOST], *parts[:MOST]]
+    return [*values[:MOST], *words[:MOST], *parts[:MOST]]
+
+
+def _held(node: Call) -> Iterator[tuple[str, Node]]:
+    """A word in other words, in which a part stands still; the same in value."""
+    first, *_ = node.arguments
+    if node.word.name == "silu":
+        yield "the gate", call("mul", first, call("detach", call("sigmoid", first)))
+    elif node.word.name in ("softmax", "log_softmax"):
+        dims = tuple(pair for pair in node.keywords if pair[0] == "dim")
+        kept = (*dims, ("keepdim", Literal(0, 0, True)))
+        total = Call(0, 0, WORDS["logsumexp"], (first,), kept)
+        logarithm = call("sub", first, call("detach", total))
+        is_log = node.word.name == "log_softmax"
+        yield "the normalisation", logarithm if is_log else call("exp", logarithm)
 
 
 def _moves(node: Node, moving: Container[str]) -> bool:

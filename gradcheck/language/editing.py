@@ -39,14 +39,7 @@ class Editor:
 
     def instead(self, node: Node, part: Part) -> Expression:
         """The formula in which one of its nodes is another, in parentheses where it needs them."""
-        text = self.formula.text
-        before, after = text[: node.start], text[node.end :]
-        stands_alone = before.rstrip()[-1:] in _OPENING and after.lstrip()[:1] in _CLOSING
-        written = part.text if stands_alone else operand(part.text)
-        if isinstance(part.node, Number) and after.startswith("."):
-            written = f"({part.text})"  # 1.T is no number
-        tree = with_node(self.formula.tree, node, part.node)
-        return Expression(before + written + after, tree, self.formula.file, self.formula.line)
+        return all_instead(self.formula, [(node, part)])
 
     def renamed(self, node: Call, word: Word) -> Part:
         """A call of another word with the same arguments."""
@@ -114,10 +107,18 @@ def reduced(word: str, part: Part, axes: Sequence[int], *, kept: bool) -> Part:
 
 
 def all_instead(formula: Expression, pairs: Sequence[tuple[Node, Part]]) -> Expression:
-    """The formula in which several of its nodes, none inside of another, are others."""
+    """The formula in which several of its nodes, none inside of another, are others.
+
+    Each is in parentheses where it needs them.
+    """
     text, tree = formula.text, formula.tree
     for node, part in sorted(pairs, key=lambda pair: -pair[0].start):
-        text = text[: node.start] + operand(part.text) + text[node.end :]
+        before, after = text[: node.start], text[node.end :]
+        stands_alone = before.rstrip()[-1:] in _OPENING and after.lstrip()[:1] in _CLOSING
+        written = part.text if stands_alone else operand(part.text)
+        if isinstance(part.node, Number) and after.startswith("."):
+            written = f"({part.text})"  # 1.T is no number
+        text = before + written + after
         tree = with_node(tree, node, part.node)
     return Expression(text, tree, formula.file, formula.line)
 
