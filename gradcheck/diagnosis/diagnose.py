@@ -6,26 +6,27 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from functools import cached_property
-from itertools import islice, permutations
-from typing import Any, Final
+from itertools import islice, permutations, repeat, zip_longest
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
 from gradcheck.ball import Array
 from gradcheck.claims import Claim, RecurrentFormula, Written
 from gradcheck.diagnosis.choosing import PLACES, best
+from gradcheck.diagnosis.companions import companions
 from gradcheck.diagnosis.constants import root, short
 from gradcheck.diagnosis.evidence import Evidence
-from gradcheck.diagnosis.patterns import factor_of, mask, patterns, weak_patterns
+from gradcheck.diagnosis.patterns import factor_of, mask, one_case, patterns, weak_patterns
 from gradcheck.diagnosis.repairs import Repair, Surroundings, changes, insertions
 from gradcheck.diagnosis.suspect import Suspect
-from gradcheck.diagnosis.terms import companions, missing_terms
+from gradcheck.diagnosis.terms import missing_factors, missing_terms
 from gradcheck.diagnosis.uses import uses, without, without_value
 from gradcheck.functions import Recurrence, Step
-from gradcheck.language.editing import Editor, Part, all_instead, binary, negative, number
+from gradcheck.language.editing import Editor, Part, all_instead, binary, named, negative, number
 from gradcheck.language.expression import Expression
-from gradcheck.language.tree import Call, Name, Node, Number, values_of
-from gradcheck.lines import Line, PassFormula, Sweep
+from gradcheck.language.tree import Call, Index, Name, Node, Number, values_of
+from gradcheck.lines import Line, PassFormula, Sweep, repeated
 from gradcheck.modes import PARAMETER
 from gradcheck.mutation.sites import own_expressions, replaced
 from gradcheck.place import Place
@@ -77,6 +78,7 @@ def diagnose(
     return best(search.with_step(found), first)
 
 
+_T = TypeVar("_T")
 _FACTORS: Final = {"missing_factor", "extra_factor", "sign_where_negative"}
 _SIMPLER: Final = {
     *("extra_factor", "extra_term", "wrong_constant", "wrong_sign_of_a_term", "reduction")
@@ -101,7 +103,7 @@ class _Search:
         """All that fits."""
         changed = list(self._mended(changes))
         kinds = {one.kind for one in changed}
-        constants = [] if "extra_term" in kinds else list(self._constants())
+        constants = [] if kinds & {"extra_term", "reduction"} else list(self._constants())
         found = [*changed, *constants]
         kinds |= {one.kind for one in constants}
         forgotten = []
@@ -114,6 +116,12 @@ class _Search:
         for one in self._mended(insertions):
             if not self._is_needless(one, kinds) and not self._is_by_chance(one, kinds, forgotten):
                 found.append(one)
+        if "wrong_constant" in {one.kind for one in found}:
+            found = [
+                one
+                for one in found
+                if one.kind not in _FACTORS or _first_name(one.text).isidentifier()
+            ]
         # Where no term of the formula is too many, what it lacks has the other sign.
         has_too_many = any(one.kind == "extra_term" for one in changed)
         found = [one for one in found if one.kind != "extra_term" or has_too_many]
@@ -124,7 +132,8 @@ class _Search:
                 found = [one for one in found if one.kind not in _LIKE_A_MASK]
             found += masked
         if {one.kind for one in found} <= {"wrong_name", *PLACES}:
-            found = [self._meant.get(one, one) for one in found]
+            told = [] if self.evidence is None else list(one_case(self.evidence))
+            found = told or [self._meant.get(one, one) for one in found]
         return found
 
     def told_at_its_point(self) -> list[Diagnosis]:
@@ -138,7 +147,9 @@ class _Search:
         if self.evidence is not None:
             if isinstance(self.claim, Claim):
                 yield from self._without_values(self.evidence, self.claim)
-            yield from missing_terms(self.evidence, self._companions())
+            more = self._companions()
+            terms = list(missing_terms(self.evidence, more))
+            yield from terms or missing_factors(self.evidence, more)
             for one in weak_patterns(self.evidence):
                 if one.kind != "extra_term":  # what a formula lacks has the other sign
                     yield one
@@ -344,12 +355,12 @@ class _Search:
         self, repairs: Callable[[Expression, Surroundings], Iterator[Repair]]
     ) -> Iterator[Diagnosis]:
         """The changes of a formula with which it is right."""
-        changed = (
-            (repair, expression)
+        each = [
+            zip(repairs(expression, self._surroundings), repeat(expression))
             for expression in self._open
-            for repair in repairs(expression, self._surroundings)
-        )
-        for repair, expression in islice(changed, MOST_OPERATIONS // self.suspect.cost):
+        ]
+        most = MOST_OPERATIONS // self.suspect.cost
+        for repair, expression in islice(_in_turn(each), most):
             if self.suspect.is_right(replaced(self.written, expression, repair.expression)):
                 one = Diagnosis(repair.kind, self._placed(expression, repair))
                 if repair.meant:
@@ -395,17 +406,25 @@ class _Search:
 
     @cached_property
     def _surroundings(self) -> Surroundings:
-        named = self.suspect.named
+        known = self.suspect.named
         parts = self.suspect.parts
         is_pass = isinstance(self.written, PassFormula)  # in which there are no links
         shapes = {
             name: array.shape[1:]
-            for name, array in named.items()
+            for name, array in known.items()
             if name not in parts and not (is_pass and "/" in name)
         }
-        plain = {name for name, array in named.items() if _is_no_factor(name, array)}
-        local = [name for name in self._locals if name not in named]
-        names = (*(name for name in named if name not in plain), *local)
+        plain = {name for name, array in known.items() if _is_no_factor(name, array)}
+        local = [name for name in self._locals if name not in known]
+        names = (*(name for name in known if name not in plain), *local)
+        varying = [name for name, array in known.items() if _varies(array, name in parts)]
+        if isinstance(self.written, PassFormula) and isinstance(self.written.own, Sweep):
+            steps = _indexed(self.written.own)
+            parts = {**parts, **steps}
+            whole = {*self.suspect.case.sizes, *(text.partition("[")[0] for text in steps)}
+            sums = set(self.written.own.names) - {*local, self.written.name}
+            near = [n for n in names if not ("[" in n or "/" in n or n in whole or n in sums)]
+            names = (*local, *steps, *near)
         return Surroundings(
             {**shapes, **dict.fromkeys(local)},
             names,
@@ -413,10 +432,10 @@ class _Search:
             self._counts - {1, 2},
             self._after(),
             parts,
-            frozenset(name for name, array in named.items() if _is_signed(array)),
-            frozenset(name for name, array in named.items() if (array != array.flat[0]).any()),
+            frozenset(name for name, array in known.items() if _is_signed(array)),
+            frozenset([*varying, *(name for name in names if name not in known)]),
             dict(self._makes()),
-            frozenset(name for name in parts if np.isin(named.get(name, 2.0), (-1, 0, 1)).all()),
+            frozenset(name for name in parts if np.isin(known.get(name, 2.0), (-1, 0, 1)).all()),
         )
 
     def _makes(self) -> Iterator[tuple[tuple[str, str], str]]:
@@ -433,9 +452,8 @@ class _Search:
             tree = expression.tree
             if isinstance(tree, Call) and tree.word.name not in ("add", "sub"):
                 kind = "lost_outside" if tree.word.name in _CHOOSING else "missing_factor"
-                for argument in tree.arguments:
-                    if isinstance(argument, Name):
-                        yield (argument.name, name), kind
+                for other in expression.names:
+                    yield (other, name), kind
 
     @property
     def _locals(self) -> Iterator[str]:
@@ -482,17 +500,21 @@ class _Search:
         named = self.suspect.named
         if abs(value) in (0, 1):
             return ""
-        parts = self.suspect.parts
+        numbers = {
+            text
+            for text, part in self.suspect.parts.items()
+            if not any(isinstance(node, Name) for node in values_of(part.node))
+        }
         written = {name for expression in self._open for name in expression.names}
         is_plain = abs(value) in (2, Decimal("0.5"))
         near = (
             name
             for name, array in named.items()
             if "/" not in name
-            and name not in parts
+            and name not in numbers
             and (name in written or not is_plain)
             and array.ndim == 1
-            and (abs(array - float(value)) < 1e-12).all()
+            and (abs(array - float(value)) < 1e-8 * abs(array)).all()
         )
         return next(near, "")
 
@@ -544,6 +566,12 @@ class _Search:
         return (found, mended.text) if is_right else None
 
 
+def _in_turn(each: Iterable[Iterator[_T]]) -> Iterator[_T]:
+    """One of every series, then the next of every one."""
+    for some in zip_longest(*each):
+        yield from (one for one in some if one is not None)
+
+
 def _first_name(text: str) -> str:
     """What a sentence is about."""
     return text.partition("`")[2].partition("`")[0]
@@ -555,10 +583,37 @@ def _is_no_factor(name: str, array: Array) -> bool:
     return is_flag and ("/" in name or bool((array == array.flat[0]).all()))
 
 
+def _varies(array: Array, is_part: bool) -> bool:
+    """Whether it is not one number, and if it has no name, a share of 1."""
+    is_share = bool(((array > 0) & (array < 1)).all())
+    return bool((array != array.flat[0]).any()) and (is_share or not is_part)
+
+
 def _is_signed(array: Array) -> bool:
     """Whether it has both signs, and more than one size."""
     sizes = np.abs(array)
     return bool((array > 0).any() and (array < 0).any() and (sizes != sizes.flat[0]).any())
+
+
+def _indexed(sweep: Sweep) -> dict[str, Part]:
+    """The states before and after a step, and what lines take of other values at it."""
+    index = sweep.recurrence.index
+    if index is None:
+        return {}
+    at = named(index)
+    found: dict[str, Part] = {}
+    for state in sweep.recurrence.states:
+        for item in (at, binary("+", at, number(1))):
+            text = f"{state.name}[{item.text}]"
+            found[text] = Part(Index(0, 0, Name(0, 0, state.name), (item.node,)), text)
+    formulas = [state.next for state in sweep.recurrence.states]
+    for expression in (*formulas, *(repeated(line) for line in sweep.lines)):
+        editor = Editor(expression)
+        for node in values_of(expression.tree):
+            if isinstance(node, Index) and isinstance(node.value, Name):
+                part = editor.part(node)
+                found.setdefault(part.text, part)
+    return found
 
 
 def _formulas(step: Step | Recurrence) -> list[Expression]:

@@ -120,6 +120,11 @@ class _Repairer:
             for below in values_of(node)
         }
 
+        self.exponents = {
+            id(node.arguments[0])
+            for node in self.nodes
+            if isinstance(node, Call) and node.word.name == "exp"
+        }
         self.signs = {
             id(below)
             for node in self.nodes
@@ -355,6 +360,8 @@ class _Repairer:
         yield from self._names_swapped()
         yield from self._transposes_swapped()
         yield from self._turned_everywhere()
+        yield from self._slices_everywhere()
+        yield from self._steps_everywhere()
         yield from self._names_everywhere()
 
     def _words_everywhere(self) -> Iterator[Repair]:
@@ -428,6 +435,41 @@ class _Repairer:
                     pairs, "transposed", f"`{text}` is to be transposed everywhere"
                 )
 
+    def _slices_everywhere(self) -> Iterator[Repair]:
+        """All of the values of which parts are taken."""
+        sliced = [
+            node
+            for node in self.nodes
+            if isinstance(node, Index) and all(isinstance(item, Slice) for item in node.items)
+        ]
+        if sliced:
+            pairs = [(node, self.editor.part(node.value)) for node in sliced]
+            text = f"only the part `{self.editor.part(sliced[0]).text}` counts, the rest is missing"
+            yield self._all_instead(pairs, "missing_term", text)
+
+    def _steps_everywhere(self) -> Iterator[Repair]:
+        """The step beside, in each place where a step is written so."""
+        alike: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            for item in node.items if isinstance(node, Index) else ():
+                if isinstance(item, (Name, Call)):
+                    alike.setdefault(self.editor.part(item).text, []).append(item)
+        for text, items in alike.items():
+            if len(items) < 2:
+                continue
+            for meant in self._beside(items[0]):
+                pairs = [(item, meant) for item in items]
+                said = f"`[{text}]` is of the step beside, `[{meant.text}]` is meant everywhere"
+                yield self._all_instead(pairs, "off_by_one_step", said)
+
+    def _beside(self, item: Node) -> Iterator[Part]:
+        """The steps beside one that is written as a name, or as a sum with a number."""
+        part = self.editor.part(item)
+        if isinstance(item, Call) and item.word.name in ("add", "sub"):
+            yield self.editor.part(item.arguments[0])
+        for sign in "+-":
+            yield binary(sign, part, number(1))
+
     def _all_instead(self, pairs: Sequence[tuple[Node, Part]], kind: str, text: str) -> Repair:
         changed = all_instead(self.formula, pairs)
         return Repair(kind, _shown(text, changed), changed)
@@ -471,6 +513,8 @@ class _Repairer:
             return kind
         if (meant, written) in self.around.makes:
             return "extra_factor"
+        if ("/" in written) != ("/" in meant):
+            return "missing_factor" if "/" in meant else "extra_factor"
         return "off_by_one_step" if _root(written) == _root(meant) else "wrong_name"
 
     def _index(self, node: Index) -> Iterator[Repair]:
@@ -481,11 +525,8 @@ class _Repairer:
                     if item.value + step >= 0:
                         yield self._shifted(node, item, number(item.value + step), whole)
             elif isinstance(item, (Name, Call)):
-                part = self.editor.part(item)
-                if isinstance(item, Call) and item.word.name in ("add", "sub"):
-                    yield self._shifted(node, item, self.editor.part(item.arguments[0]), whole)
-                for sign in "+-":
-                    yield self._shifted(node, item, binary(sign, part, number(1)), whole)
+                for part in self._beside(item):
+                    yield self._shifted(node, item, part, whole)
 
     def _shifted(self, node: Index, item: Node, part: Part, whole: str) -> Repair:
         start, end = item.start - node.start, item.end - node.start
@@ -494,37 +535,50 @@ class _Repairer:
         return self._instead(item, part, "off_by_one_step", text)
 
     def insertions(self) -> Iterator[Repair]:
-        """What may be missing around each part: a factor, a sum, a transpose, a mask."""
-        whole = self.editor.whole
-        for node in self.nodes:
-            part = self.editor.part(node)
-            if isinstance(node, (Literal, Number)) and node is not whole.node:
-                if isinstance(node, Number) and node.value == 1:
-                    yield from self._multiplied(part)
-                continue
-            yield from self._masked(part)
-            yield from self._summed(part)
-            if id(node) not in self.signs:
+        """What may be missing around each part: a factor, a term, a transpose, a sum, a mask."""
+        parts = [self.editor.part(node) for node in self.nodes if not self._is_plain(node)]
+        for part in parts:
+            if id(part.node) not in self.signs:
                 yield from self._multiplied(part)
-            yield from self._added(part)
-            if node is not whole.node:
-                text = f"the sign of `{part.text}` is wrong"
-                yield self._instead(node, negative(part), "wrong_sign_of_a_term", text)
-            if isinstance(node, Name):
-                text = f"`{part.text}` stands where `1 - {part.text}` belongs"
-                yield self._instead(node, binary("-", number(1), part), "wrong_name", text)
-            if not isinstance(node, Name) or len(self.around.shapes.get(node.name) or ()) > 1:
-                yield self._turned(part)
-            size = called("abs", part)
-            text = f"the absolute value of `{part.text}` is missing"
-            yield self._instead(node, size, "sign_where_negative", text)
-            for other, text in (
-                (called("sqrt", part), f"the square root of `{part.text}` is missing"),
-                (binary("**", part, number(2)), f"the square of `{part.text}` is missing"),
-            ):
-                yield self._instead(node, other, "wrong_constant", text)
-        for node in self.nodes:
-            yield from self._slopes(self.editor.part(node))
+        for part in parts:
+            yield from self._slopes(part)
+        for part in parts:
+            if not isinstance(part.node, Number):
+                yield from self._added(part)
+                yield from self._altered(part)
+        for part in parts:
+            if not isinstance(part.node, Number):
+                yield from self._masked(part)
+                yield from self._summed(part)
+
+    def _is_plain(self, node: Node) -> bool:
+        """Whether it is a number within a formula, and not a 1 that something may stand for."""
+        if node is self.formula.tree or not isinstance(node, (Literal, Number)):
+            return False
+        return not (isinstance(node, Number) and node.value == 1)
+
+    def _altered(self, part: Part) -> Iterator[Repair]:
+        """A part with another sign, transposed, or in a word that is missing."""
+        node = part.node
+        if node is not self.formula.tree:
+            text = f"the sign of `{part.text}` is wrong"
+            yield self._instead(node, negative(part), "wrong_sign_of_a_term", text)
+        if isinstance(node, Name):
+            text = f"`{part.text}` stands where `1 - {part.text}` belongs"
+            yield self._instead(node, binary("-", number(1), part), "wrong_name", text)
+        shape = self.around.shapes.get(node.name) if isinstance(node, Name) else None
+        if not isinstance(node, Name) or len(shape or ()) > 1:
+            yield self._turned(part)
+        if isinstance(node, Name) and len(shape or ()) == 2:
+            both = binary("/", binary("+", part, _turned(part)), number(2))
+            yield self._instead(node, both, "transposed", f"`{part.text}` is taken for symmetric")
+        for word, other, kind in (
+            ("absolute value", called("abs", part), "sign_where_negative"),
+            ("square root", called("sqrt", part), "wrong_constant"),
+            ("square", binary("**", part, number(2)), "wrong_constant"),
+        ):
+            text = f"the {word} of `{part.text}` is missing"
+            yield self._instead(node, other, kind, text)
 
     def _added(self, part: Part) -> Iterator[Repair]:
         """A term that is missing: 1, or a value."""
@@ -534,7 +588,12 @@ class _Repairer:
             for sign in "+-":
                 shown = term.text if sign == "+" else f"-{term.text}"
                 text = f"the term `{shown}` is missing"
-                yield self._instead(part.node, binary(sign, part, term), "missing_term", text)
+                kind = "missing_term"
+                if id(part.node) in self.exponents:
+                    text = f"the {'factor' if sign == '+' else 'division by'} `exp({term.text})`"
+                    text += " is missing"
+                    kind = "missing_factor" if sign == "+" else "extra_factor"
+                yield self._instead(part.node, binary(sign, part, term), kind, text)
 
     def _masked(self, part: Part) -> Iterator[Repair]:
         for condition in self.around.conditions:
@@ -602,10 +661,15 @@ class _Repairer:
                 yield self._instead(part.node, signed, "sign_where_negative", text)
             if self._is_link(name) or name not in self.around.varying:
                 continue
-            for less in (value, binary("**", value, number(2))):
-                factor = binary("-", number(1), less)
-                text = f"the factor `{factor.text}` is missing"
-                yield self._instead(part.node, binary("*", part, factor), "missing_factor", text)
+            yield from self._sloped(part, value)
+        for value in (self.around.after or {}).values():
+            yield from self._sloped(part, value)
+
+    def _sloped(self, part: Part, value: Part) -> Iterator[Repair]:
+        for less in (value, binary("**", value, number(2))):
+            factor = binary("-", number(1), less)
+            text = f"the factor `{factor.text}` is missing"
+            yield self._instead(part.node, binary("*", part, factor), "missing_factor", text)
 
     def _instead(self, node: Node, part: Part, kind: str, text: str) -> Repair:
         expression = self.editor.instead(node, part)

@@ -19,6 +19,7 @@ from gradcheck.casefile.case import Point
 from gradcheck.casefile.inputs import Given
 from gradcheck.claims import Claim, Written
 from gradcheck.diagnosis.choices import COMPARISONS, choices
+from gradcheck.diagnosis.companions import companions
 from gradcheck.diagnosis.evidence import CLOSE, NOTHING, Evidence, usual
 from gradcheck.elsewhere import points_elsewhere
 from gradcheck.errors import EvaluationError, ShapeError
@@ -325,7 +326,14 @@ class Suspect:
                     is_still = is_step or names <= set(self.case.function.given)
                     if is_still and len(part.text) <= SHORT:
                         found.setdefault(part.text, part)
-        return dict(list(found.items())[:MOST_PARTS])
+        made = {
+            part.text: part
+            for step in self.claim.steps
+            if isinstance(step, Step)
+            for part in companions(step.expression)
+            if len(part.text) <= SHORT
+        }
+        return dict(list(found.items())[:MOST_PARTS]) | dict(list(made.items())[:MOST_PARTS])
 
     @cached_property
     def conditions(self) -> Mapping[str, Flags]:

@@ -13,10 +13,7 @@ import numpy as np
 from gradcheck.ball import Array
 from gradcheck.diagnosis.evidence import CLOSE, Evidence, lay
 from gradcheck.diagnosis.patterns import is_plain
-from gradcheck.language.editing import Editor, Part, all_instead, operand
-from gradcheck.language.expression import Expression
-from gradcheck.language.parser import parse
-from gradcheck.language.tree import Call, Name, values_of
+from gradcheck.language.editing import operand
 from gradcheck.results import Diagnosis
 
 MOST: Final = 64
@@ -42,30 +39,57 @@ def missing_terms(e: Evidence, more: Mapping[str, Array]) -> Iterator[Diagnosis]
 
     `more` are values beside those of the evidence, each (points, *its own shape).
     """
-    residual = (e.truth - e.found).ravel()
-    limit = np.broadcast_to(e.limit, e.truth.shape).ravel()
-    if residual.size < FEWEST_NUMBERS or not e.found.any() or not (limit > 0).all():
+    products = _Products(e, more)
+    if e.found.any() and (
+        found := products.fitting(np.ones(()), e.truth - e.found, 3, divided=True)
+    ):
+        yield Diagnosis("missing_term", f"the term `{found}` is missing")
+
+
+def missing_factors(e: Evidence, more: Mapping[str, Array]) -> Iterator[Diagnosis]:
+    """The factor that is missing, or too many, as a product of at most two values."""
+    products = _Products(e, more)
+    if (e.found.ravel() != 0).sum() < FEWEST_NUMBERS:
         return
-    factors = _distinct(_factors({**e.values, **more}, e.shape))[:MOST]
-    own = [factor.text for factor in factors]
-    table = np.stack([factor.numbers for factor in factors]) if factors else np.ones((0, 1))
-    divisors = (table != 0).all(axis=1)
-    below = [text for text, is_one in zip(own, divisors, strict=True) if is_one]
-    for head in _heads(factors):
-        for last, sign, texts in ((table, "*", own), (1 / table[divisors], "/", below)):
-            found = _fitting(head.numbers * last / limit, residual / limit)
-            if found is not None:
-                index, times = found
-                text = _spelled(times, head.text, sign, texts[index])
-                yield Diagnosis("missing_term", f"the term `{text}` is missing")
-                return
+    if found := products.fitting(e.found.ravel(), e.truth, 2):
+        yield Diagnosis("missing_factor", f"the factor `{found}` is missing")
+    elif found := products.fitting(e.truth.ravel(), e.found, 2):
+        yield Diagnosis("extra_factor", f"a factor `{found}` is there once too often")
 
 
-def _heads(factors: list[Factor]) -> Iterator[Factor]:
-    """1, each factor, and each product of two."""
+class _Products:
+    """Products of what is known, over the entries of a derivative."""
+
+    def __init__(self, e: Evidence, more: Mapping[str, Array]) -> None:
+        self.limit = np.broadcast_to(e.limit, e.truth.shape).ravel()
+        self.factors = _distinct(_factors({**e.values, **more}, e.shape))[:MOST]
+
+    def fitting(self, base: Array, target: Array, most: int, *, divided: bool = False) -> str:
+        """The product of at most so many that times a base is a target; empty if none is.
+
+        It may be `divided` by the last.
+        """
+        if target.size < FEWEST_NUMBERS or not (self.limit > 0).all() or not self.factors:
+            return ""
+        own = [factor.text for factor in self.factors]
+        table = np.stack([factor.numbers for factor in self.factors])
+        divisors = (table != 0).all(axis=1) & divided
+        below = [text for text, is_one in zip(own, divisors, strict=True) if is_one]
+        for head in _heads(self.factors, most - 1):
+            for last, sign, texts in ((table, "*", own), (1 / table[divisors], "/", below)):
+                terms = base * head.numbers * last / self.limit
+                found = _fitting(terms, target.ravel() / self.limit)
+                if found is not None:
+                    index, times = found
+                    return _spelled(times, head.text, sign, texts[index])
+        return ""
+
+
+def _heads(factors: list[Factor], most: int) -> Iterator[Factor]:
+    """1, each factor, and each product of two if there may be so many."""
     yield Factor("", np.ones(()))
     yield from factors
-    for a, b in combinations_with_replacement(factors, 2):
+    for a, b in combinations_with_replacement(factors, 2) if most > 1 else ():
         yield Factor(f"{operand(a.text)}*{operand(b.text)}", a.numbers * b.numbers)
 
 
@@ -92,31 +116,17 @@ def _spelled(times: Fraction, head: str, sign: str, last: str) -> str:
     return f"{'-' * (times < 0)}{above}{below}"
 
 
-def companions(formula: Expression) -> Iterator[Part]:
-    """The derivatives of a formula's words, as the vocabulary states them: cos(x) of sin(x)."""
-    editor = Editor(formula)
-    for node in values_of(formula.tree):
-        if not isinstance(node, Call) or node.word.is_pulled_back:
-            continue
-        parts = {
-            parameter.name: editor.part(argument)
-            for parameter, argument in zip(node.word.parameters, node.arguments, strict=False)
-        }
-        parts["out"] = editor.part(node)
-        for text in node.word.derivatives.values():
-            stated = parse(text)
-            names = [one for one in values_of(stated.tree) if isinstance(one, Name)]
-            if names and all(one.name in parts for one in names):
-                own = all_instead(stated, [(one, parts[one.name]) for one in names])
-                yield Part(own.tree, own.text)
-
-
 def _factors(values: Mapping[str, Array], shape: tuple[int, ...]) -> Iterator[Factor]:
     """Values, sums of them and of their products, and products of matrices, over the entries."""
     numbers = [(name, value) for name, value in values.items() if value.ndim == 1]
     powers = [(f"{name}**{n}", value**n) for name, value in numbers[:MOST_ALIKE] for n in (2, 3)]
+    shares = [
+        (f"1 - {operand(name)}", 1 - value)
+        for name, value in values.items()
+        if ((value >= 0) & (value <= 1)).all()
+    ]
     matrices = _matrices(values, shape)
-    for text, value in (*values.items(), *powers, *_sums(values), *matrices):
+    for text, value in (*values.items(), *shares, *powers, *_sums(values), *matrices):
         for laid in lay(value, shape):
             if np.isfinite(laid).all() and not is_plain(laid):
                 yield Factor(text, laid.ravel())
