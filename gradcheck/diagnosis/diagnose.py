@@ -28,10 +28,10 @@ from gradcheck.language.expression import Expression
 from gradcheck.language.tree import Call, Index, Name, Node, Number, values_of
 from gradcheck.lines import Line, PassFormula, Sweep, repeated
 from gradcheck.modes import PARAMETER
-from gradcheck.mutation.sites import own_expressions, replaced
 from gradcheck.place import Place
 from gradcheck.results import Diagnosis
 from gradcheck.second_claim import SecondClaim
+from gradcheck.sites import own_expressions, replaced
 
 MOST_OPERATIONS: Final = 200_000
 """That trying changes of a formula may take, twice: about a second each."""

@@ -31,11 +31,11 @@ from gradcheck.language.leibniz import Link
 from gradcheck.language.tree import Call, Name, values_of
 from gradcheck.lines import PassFormula, Sweep
 from gradcheck.modes import JVP, OBJECTIVE, PARAMETER
-from gradcheck.mutation.sites import expressions
 from gradcheck.oracles import autograd
 from gradcheck.place import CPU, Place
 from gradcheck.second_claim import SecondClaim
 from gradcheck.second_order import SecondCheck
+from gradcheck.sites import expressions
 from gradcheck.verdict import Flags
 
 POINTS: Final = 6

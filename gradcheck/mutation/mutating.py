@@ -18,10 +18,10 @@ from gradcheck.language.tree import Name, walk
 from gradcheck.lines import PassFormula
 from gradcheck.mutation.mutants import Mutant, Shapes, mutants, shape_of
 from gradcheck.mutation.outcome import EQUAL, Fate, NotPassingError, Outcome, given_at, said_of
-from gradcheck.mutation.sites import Site, sites
 from gradcheck.mutation.trial import Trial
 from gradcheck.place import Place
 from gradcheck.runner import NONE
+from gradcheck.sites import Site, sites
 from gradcheck.torch_state import checking
 
 SAME: Final = 8

@@ -11,10 +11,10 @@ from gradcheck.errors import EvaluationError, ShapeError
 from gradcheck.gradients import Gradients
 from gradcheck.judging import ClaimCheck
 from gradcheck.modes import is_cotangent
-from gradcheck.mutation.sites import AnyClaim, claims
 from gradcheck.oracles.exact import DeclinedError, Enclosure
 from gradcheck.place import Place
 from gradcheck.second_order import SecondCheck
+from gradcheck.sites import AnyClaim, claims
 from gradcheck.truths import Truths
 from gradcheck.values import judge_value
 

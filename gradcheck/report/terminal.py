@@ -185,10 +185,11 @@ def _table(result: Result) -> Iterator[str]:
 
 def _row(entry: EntryAnswers, names: Sequence[str]) -> list[str]:
     """What each says of one entry, to so many digits that answers which differ look different."""
-    answers = [entry.answers[name] for name in names]
+    answers = [entry.answers.get(name) for name in names]
+    known = [answer for answer in answers if answer is not None]
     for digits in (12, 17):
-        row = [answer_text(answer, digits) for answer in answers]
-        if not any(_look_alike(*pair, digits) for pair in combinations(answers, 2)):
+        row = ["" if answer is None else answer_text(answer, digits) for answer in answers]
+        if not any(_look_alike(*pair, digits) for pair in combinations(known, 2)):
             break
     return [entry.label, *row]
 

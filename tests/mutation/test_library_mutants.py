@@ -20,9 +20,9 @@ from gradcheck.language.expression import Expression
 from gradcheck.language.parser import parse
 from gradcheck.mutation.mutants import LEAST, MOST, Mutant, mutants
 from gradcheck.mutation.mutating import Bench, by_entry, shapes
-from gradcheck.mutation.sites import Site
 from gradcheck.place import Place
 from gradcheck.runner import jobs, run
+from gradcheck.sites import Site
 from gradcheck.torch_state import checking
 
 ROOT = Path(__file__).parent.parent.parent

@@ -82,6 +82,13 @@ FAIL  cases/losses.grad.yaml:14  matrix_mse  dloss/dw  [float64, cpu, point 2.1]
     )
 
 
+def test_an_entry_for_which_somebody_has_no_answer_is_shown_all_the_same():
+    first, second = FAIL.entries
+    lacking = replace(second, answers={"autograd": second.answers["autograd"]})
+    shown = text(replace(FAIL, entries=(first, lacking))).splitlines()
+    assert "  dloss/dw[0, 0]                5 ± 7.1e-15" in shown
+
+
 def test_a_wrong_shape_names_both():
     wrong = result(
         verdict="fail",
