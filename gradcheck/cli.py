@@ -10,7 +10,6 @@ import time
 import traceback
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
-from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -24,10 +23,7 @@ if TYPE_CHECKING:
 
     from gradcheck.casefile.case import Case
     from gradcheck.imports import Imports
-    from gradcheck.mutation.outcome import Score
-    from gradcheck.report.findings import FindingsReport
     from gradcheck.report.jsonl import JsonLines
-    from gradcheck.report.mutation import MutationReport
     from gradcheck.report.terminal import Terminal
     from gradcheck.results import Summary
     from gradcheck.runner import Job
@@ -212,14 +208,10 @@ def explain(
 ) -> int:
     """Show the derivation of each case: values, formulas, what every oracle says, digits kept."""
     selection = _selection(paths, "", ())
-    from gradcheck.devices import available, choose
     from gradcheck.explain import explain as explained
     from gradcheck.report.sheet import sheet
 
-    (where, is_there), *_ = choose([device], available())
-    if not is_there:
-        raise click.UsageError(f"there is no device {device} here")
-    imports = _imports(allowed)
+    where, imports = _device(device), _imports(allowed)
     problems = _show_problems(selection)
     listed = [case for cases in selection.cases.values() for case in cases]
     if as_script and listed:
@@ -273,64 +265,22 @@ def mutate(
     """Plant mistakes in what was written by hand, and see whether the cases fail."""
     start = time.perf_counter()
     selection = _selection(paths, keyword, tags)
-    from gradcheck.devices import available, choose
-    from gradcheck.mutation.mutating import by_entry
-    from gradcheck.mutation.outcome import Score
+    from gradcheck.mutation.files import mutate_files
     from gradcheck.report.jsonl import JsonLines
     from gradcheck.report.mutation import MutationReport
 
-    (where, is_there), *_ = choose([device], available())
-    if not is_there:
-        raise click.UsageError(f"there is no device {device} here")
+    where, imports = _device(device), _imports(allowed)
     _refuse_case_file(jsonl)
-    imports = _imports(allowed)
     problems = _show_problems(selection)
     report = MutationReport(_console(), verbosity=int(verbose) - int(quiet))
-    total, failed = Score(), 0
     with ExitStack() as stack:
         lines = stack.enter_context(JsonLines(jsonl)) if jsonl else None
-        for file, cases in selection.cases.items():
-            failed += _mutate_file(file, by_entry(cases), where, imports, report, lines, total)
-        report.summary(total, time.perf_counter() - start)
-    if problems:
-        return 2
-    if not total.cases and not report.left:
+        mutate_files(selection.cases, where, imports, report, lines)
+    if report.is_empty:
         click.echo("nothing selected", err=True)
-        return NOTHING
-    return int(bool(failed) or total.percent < (min_score or 0))
-
-
-def _mutate_file(
-    file: str,
-    entries: dict[str, list[Case]],
-    device: str,
-    imports: Imports,
-    report: MutationReport,
-    lines: JsonLines | None,
-    total: Score,
-) -> int:
-    """How many cases could not be looked at, as they do not pass."""
-    from gradcheck.mutation.mutating import mutate
-    from gradcheck.mutation.outcome import LeftOutError, NotPassingError, Score
-
-    of_file, failed = Score(), 0
-    for name, cases in entries.items():
-        of_case = Score()
-        try:
-            for outcome in mutate(cases, device, imports):
-                for score in (of_case, of_file, total):
-                    score.add(outcome)
-                if lines:
-                    lines.add(outcome)
-                report.outcome(outcome)
-        except NotPassingError as error:
-            failed += 1
-            report.left_out(file, name, str(error))
-        except LeftOutError as error:
-            report.left_out(file, name, str(error))
-        report.case(file, name, of_case)
-    report.file(file, of_file)
-    return failed
+        return 2 if problems else NOTHING
+    report.summary(time.perf_counter() - start)
+    return 2 if problems else int(bool(report.wrong) or report.total.percent < (min_score or 0))
 
 
 @cli.command()
@@ -367,76 +317,23 @@ def search(
     selection = _selection(paths, keyword, tags)
     from gradcheck.report.findings import FindingsReport
     from gradcheck.report.jsonl import JsonLines
-    from gradcheck.runner import jobs
+    from gradcheck.search.files import chosen_jobs, search_files
 
-    imports = _imports(allowed)
+    settings = {"dtypes": dtypes, "device": device, "imports": _imports(allowed)}
     _refuse_case_file(jsonl)
     problems = _show_problems(selection)
+    work = {file: chosen_jobs(cases, **settings) for file, cases in selection.cases.items()}
+    if not any(work.values()):
+        click.echo("nothing selected", err=True)
+        return 2 if problems else NOTHING
     report = FindingsReport(_console(), is_quiet=quiet)
     with ExitStack() as stack:
         lines = stack.enter_context(JsonLines(jsonl)) if jsonl else None
-        listed = partial(jobs, dtypes=dtypes, device=device, imports=imports)
-        work = {
-            file: [of_case for case in cases if (of_case := list(listed([case])))]
-            for file, cases in selection.cases.items()
-        }
-        if not any(work.values()):
-            click.echo("nothing selected", err=True)
-            return 2 if problems else NOTHING
         try:
-            _search_all(work, report, lines, examples, seed)
+            search_files(work, report, lines, examples=examples, seed=seed)
         finally:
             report.summary(time.perf_counter() - start)
     return 2 if problems else int(bool(report.total.findings or report.total.failures))
-
-
-def _search_all(
-    work: dict[str, list[list[Job]]],
-    report: FindingsReport,
-    lines: JsonLines | None,
-    examples: int,
-    seed: int,
-) -> None:
-    from gradcheck.errors import UsageError
-    from gradcheck.report.progress import Progress
-    from gradcheck.search.cases import chosen
-
-    with Progress(report.console, sum(map(len, work.values()))) as progress:
-        for file, cases in work.items():
-            for job in progress.track(map(chosen, cases)):
-                try:
-                    _search_case(job, report, lines, examples, seed)
-                except UsageError:
-                    raise  # the records cannot be written
-                except Exception as error:
-                    report.failed(job, f"{type(error).__name__}: {error}")
-            report.file(file)
-
-
-def _search_case(
-    job: Job, report: FindingsReport, lines: JsonLines | None, examples: int, seed: int
-) -> None:
-    from gradcheck.search.cases import CaseSearch
-
-    if job.skip:
-        report.skipped(job, job.skip)
-        return
-    search = CaseSearch(job, examples=examples, seed=seed)
-    if search.is_empty:
-        report.skipped(job, "nothing of it can be varied")
-        return
-    reason = search.problem
-    if not reason:
-        for finding in search.findings():
-            report.finding(finding)
-            if lines:
-                for result in finding.noted:
-                    lines.add(result)
-        reason = search.failure
-    if reason:
-        report.failed(job, reason)
-    else:
-        report.case(search)
 
 
 @cli.command()
@@ -523,6 +420,20 @@ def _selection(paths: Iterable[str], keyword: str = "", tags: Sequence[str] = ()
     from gradcheck.selection import select
 
     return select(list(paths) or ["cases"], keyword, tags)
+
+
+def _device(name: str) -> str:
+    """One device, as it is called here.
+
+    Raises:
+        UsageError: There is none.
+    """
+    from gradcheck.devices import available, choose
+
+    (where, is_there), *_ = choose([name], available())
+    if not is_there:
+        raise click.UsageError(f"there is no device {name} here")
+    return where
 
 
 def _imports(allowed: Sequence[str]) -> Imports:

@@ -16,36 +16,55 @@ MOST_NUMBERS: Final = 64
 
 
 class MutationReport:
-    """Prints outcomes as they come; `verbosity` is -1 (-q), 0 or 1 (-v)."""
+    """Prints outcomes as they come; `verbosity` is -1 (-q), 0 or 1 (-v).
+
+    `total` is the score of all, `wrong` counts the cases that do not pass as they are.
+    """
 
     def __init__(self, console: Console, verbosity: int = 0) -> None:
         self.console = console
         self.verbosity = verbosity
-        self.left = 0
-        """How many cases were left out."""
+        self.total = Score()
+        self.wrong = 0
+        self._left = 0
+        self._of_file = Score()
+        self._of_case = Score()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there was nothing to look at."""
+        return not self.total.cases and not self._left
 
     def outcome(self, outcome: Outcome) -> None:
         """A block for what survived."""
+        for score in (self.total, self._of_file, self._of_case):
+            score.add(outcome)
         if outcome.fate == "survived" and self.verbosity >= 0:
             for text in survivor(outcome):
                 self._print(text)
 
-    def case(self, file: str, name: str, score: Score) -> None:
-        if self.verbosity > 0 and score.fates:
-            self._print(Text(f"  {file}::{name}  ") + _tally(score))
+    def case(self, file: str, name: str) -> None:
+        """What became of one case, which ends here."""
+        if self.verbosity > 0 and self._of_case.fates:
+            self._print(Text(f"  {file}::{name}  ") + _tally(self._of_case))
+        self._of_case = Score()
 
-    def file(self, name: str, score: Score) -> None:
+    def file(self, name: str) -> None:
+        """What became of one file, which ends here."""
         if self.verbosity >= 0:
-            self._print(Text(f"{name}  {len(score.cases)} cases  ") + _tally(score))
+            self._print(Text(f"{name}  {len(self._of_file.cases)} cases  ") + _tally(self._of_file))
+        self._of_file = Score()
 
-    def left_out(self, file: str, name: str, reason: str) -> None:
-        """A case of which nothing can be said."""
-        self.left += 1
+    def left_out(self, file: str, name: str, reason: str, *, is_wrong: bool) -> None:
+        """A case of which nothing can be said, as where it `is_wrong` itself."""
+        self._left += 1
+        self.wrong += is_wrong
         self._print(Text(f"left out  {file}::{name}: {reason}", "yellow"))
 
-    def summary(self, score: Score, seconds: float) -> None:
-        text = f"{len(score.formulas):,} formulas of {len(score.cases)} cases, "
-        self._print(Text(text) + _tally(score) + Text(f"  ({seconds:.1f} s)"))
+    def summary(self, seconds: float) -> None:
+        """What became of all."""
+        text = f"{len(self.total.formulas):,} formulas of {len(self.total.cases)} cases, "
+        self._print(Text(text) + _tally(self.total) + Text(f"  ({seconds:.1f} s)"))
 
     def _print(self, text: Text) -> None:
         self.console.print(text, soft_wrap=True, highlight=False)
