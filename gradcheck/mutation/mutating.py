@@ -16,6 +16,8 @@ from gradcheck.imports import Imports
 from gradcheck.language.expression import Expression
 from gradcheck.language.tree import Name, walk
 from gradcheck.lines import PassFormula
+from gradcheck.mutation.borders import at_borders, points_beyond
+from gradcheck.mutation.choices import Ways, are_made_in
 from gradcheck.mutation.mutants import Mutant, Shapes, mutants, shape_of
 from gradcheck.mutation.outcome import EQUAL, Fate, NotPassingError, Outcome, given_at, said_of
 from gradcheck.mutation.trial import Trial
@@ -29,14 +31,8 @@ SAME: Final = 8
 TRIED: Final = 32
 """So many are looked at for that."""
 TRIED_AT_CHOICES: Final = 128
-"""So many where it depends on a choice, which few points may make otherwise."""
-_CHOICES: Final = frozenset(
-    [
-        *("where", "lt", "le", "gt", "ge", "eq", "ne", "sign", "abs", "relu", "leaky_relu", "elu"),
-        *("maximum", "minimum", "clamp", "amax", "amin"),
-        *("floor", "round", "floor_divide", "remainder"),
-    ]
-)
+"""So many where there are choices, which few points may make otherwise."""
+_ONE_WAY: Final = "; at other points too, but at all of them a choice goes the same way"
 
 
 def by_entry(cases: Iterable[Case]) -> dict[str, list[Case]]:
@@ -116,6 +112,7 @@ class Bench:
         self.device = device
         self.sites = sites(case)
         self._trials: list[Trial] = []
+        self._borders: dict[Site, list[Trial]] = {}
 
     def look_at_the_case_itself(self) -> None:
         """Evaluates it at every point.
@@ -159,17 +156,21 @@ class Bench:
 
     def explained(self, site: Site, mutant: Mutant, reason: str) -> Outcome:
         """Whether what was not noticed is wrong at all, and where it would be."""
-        same = 0
-        has_choice = bool(_CHOICES & (site.expression.words | mutant.expression.words))
-        for trial in self._nearby(TRIED_AT_CHOICES if has_choice else TRIED):
+        same, ways = 0, Ways(site, mutant.expression)
+        has_choices = are_made_in(self.case, site.expression, mutant.expression)
+        for trial in self._at_choices(site) if has_choices else self._nearby(TRIED):
             if not all(trial.is_right(claim, written) for claim, written in site.judged):
                 continue
             equal = self._are_equal(trial, site, mutant)
             if equal is False:
                 return self.outcome(site, mutant, "survived", reason, trial)
             same += bool(equal)
+            if equal and has_choices:
+                ways.look_at(trial)
         if same < SAME:
             reason += f"; at no {SAME} other points it could be told whether it is wrong"
+        elif ways.are_one:
+            reason += _ONE_WAY
         elif hidden := self._hidden_by_sizes(site, mutant):
             reason += f", where {hidden}"
         else:
@@ -225,6 +226,20 @@ class Bench:
             for trial in elsewhere.first(count // len(self._elsewhere)):
                 if trial is not None:
                     yield trial
+
+    def _at_choices(self, site: Site) -> Iterator[Trial]:
+        """Where choices may go otherwise: at more points, beyond thresholds, and beside borders."""
+        yield from self._nearby(TRIED_AT_CHOICES)
+        yield from self._beyond
+        if site not in self._borders:
+            others = (*self._nearby(TRIED), *self._beyond)
+            self._borders[site] = list(at_borders(site, [*self._trials, *others], self._tried))
+        yield from self._borders[site]
+
+    @cached_property
+    def _beyond(self) -> list[Trial]:
+        points = points_beyond(self.case, [site.expression for site in self.sites])
+        return [trial for point in points if (trial := self._tried(point)) is not None]
 
     @cached_property
     def _elsewhere(self) -> list[_Remembered[Trial | None]]:

@@ -164,6 +164,96 @@ def test_a_branch_that_is_rarely_taken_is_looked_for(write):
         assert "fail" in planted(path, one, point=True)
 
 
+@pytest.mark.parametrize(
+    ("case", "equivalent"),
+    [
+        (
+            """
+        function: where(x > 1000000, x**3, x**2)
+        inputs: {x: 3.0}
+        derivatives: {x: "where(x > 1000000, 3*x**2, 2*x)"}
+        """,
+            [],
+        ),
+        (
+            """
+        function: sum((x > k)*x**2)
+        inputs: {x: [3.0, -2.0]}
+        constants: {k: 5000}
+        derivatives: {x: (x > k)*2*x}
+        """,
+            ["((x > k) * (x > k))*2*x"],
+        ),
+        (
+            """
+        function: {z: relu(3*x - 50000), y: z**2}
+        inputs: {x: 3.0}
+        derivatives: {dy/dz: 2*z}
+        """,
+            [],
+        ),
+        (
+            """
+        function: "maximum(x, 12345)*y"
+        inputs: {x: {sample: normal}, y: 2.0}
+        derivatives: {x: (x > 12345)*y}
+        """,
+            ["((x > 12345) * (x > 12345))*y"],
+        ),
+        (
+            """
+        function: {z: 5*x + 1, y: "where(z > 40, z**2, z)"}
+        inputs: {x: 3.0}
+        derivatives: {dy/dz: "where(z > 40, 2*z, 1)"}
+        """,
+            ["where(y > 40, 2*z, 1)"],
+        ),
+    ],
+    ids=["branch", "factor", "function", "maximum", "of a step"],
+)
+def test_a_choice_that_goes_another_way_far_from_the_case_is_looked_for(write, case, equivalent):
+    """There and next to the border, and nothing that differs there is called equivalent."""
+    path = write(case)
+    found = list(outcomes(path))
+    assert list(by_text(found, "equivalent")) == equivalent
+    survivors = by_text(found, "survived")
+    assert len(survivors) > 3
+    for one in survivors.values():
+        assert planted(path, one) == {"pass"}
+        assert "fail" in planted(path, one, point=True), one.wrong
+
+
+def test_what_no_point_reaches_is_not_called_equivalent(fates):
+    found = fates("""
+        function: {z: exp(-x**2), y: "where(z > 2, z**3, z**2)"}
+        inputs: {x: 3.0}
+        derivatives: {dy/dz: "where(z > 2, 3*z**2, 2*z)"}
+    """)
+    one = by_text(found, "survived")["where(z > 2, 4*z**2, 2*z)"]
+    assert one.reason == (
+        "the same at every point of the case; "
+        "at other points too, but at all of them a choice goes the same way"
+    )
+    assert not one.inputs
+    assert not by_text(found, "equivalent")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "domain"),
+    [("{x: 3.0}", '{x: "(0, inf)"}'), ("{x: 3.0, c: 1.0}", '{x: "(0, inf)"}')],
+)
+def test_beyond_a_domain_nothing_has_to_be_reached(fates, inputs, domain):
+    """Where x is positive, |x| is x."""
+    found = fates(f"""
+        function: {{z: abs(x), y: z**2}}
+        inputs: {inputs}
+        domain: {domain}
+        derivatives: {{dy/dz: 2*z}}
+    """)
+    assert set(by_text(found, "equivalent")) == {"2*x"}
+    assert not by_text(found, "survived")
+
+
 def test_what_few_points_tell_is_not_called_equivalent(fates):
     """An alternative that is right here by chance is right at no other point."""
     found = fates("{function: x**2, inputs: {x: 2.0}, derivatives: {x: ['2*x', x**2*1]}}")
