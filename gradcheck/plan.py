@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -87,10 +87,20 @@ def judge_plan(at: PythonFunction, plan: Plan) -> Iterator[Fields]:
         # What is not linear is not so for one entry either.
         told = known | ({"one_hot_cotangent"} if "linear" in known else set())
         names = [name for name in plan.conditions if name not in told]
-        yield from judge_conditions(at, names, except_for=_second("autograd" in blamed))
-        if written.backward is not None and not known & _UNUSABLE:
-            left_out = _second("handwritten" in blamed)
-            yield from _of_a_backward(written.backward, names, left_out)
+        backward = None if known & _UNUSABLE else written.backward
+        yield from conditions_of(at, names, backward, blamed)
+
+
+def conditions_of(
+    at: PythonFunction, names: Sequence[str], backward: Pass | None, blamed: Collection[str] = ()
+) -> Iterator[Fields]:
+    """Verdicts on conditions, of torch's backward and of one that was written by hand.
+
+    Those on second derivatives are left out where a first one is wrong: of those that are `blamed`.
+    """
+    yield from judge_conditions(at, names, except_for=_second("autograd" in blamed))
+    if backward is not None:
+        yield from _of_a_backward(backward, names, _second("handwritten" in blamed))
 
 
 def _second(is_wrong: bool) -> dict[str, str]:

@@ -13,12 +13,15 @@ from click.testing import CliRunner
 from gradcheck.ball import Ball
 from gradcheck.casefile.load import load
 from gradcheck.cli import cli
+from gradcheck.conditions.subject import Subject
+from gradcheck.conditions.table import TABLE
 from gradcheck.function_answers import Forward, Reverse, blocks
 from gradcheck.imports import Imports
 from gradcheck.mutation import python_trial
 from gradcheck.mutation.changes import Frame, Wrong, changes
 from gradcheck.mutation.mutating import by_entry, mutate
 from gradcheck.mutation.outcome import EQUAL, LeftOutError, NotPassingError
+from gradcheck.mutation.wrong_passes import CHEAP, is_told_by
 from gradcheck.python_function import PythonFunction
 from gradcheck.torch_state import checking
 from gradcheck.written import WithPasses
@@ -50,6 +53,18 @@ def scale_backward(dout, x, weight):
 
 def raising_backward(dout, x, weight):
     raise ValueError("not written yet")
+
+
+class Unsummed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, weight):
+        ctx.save_for_backward(x, weight)
+        return x * weight
+
+    @staticmethod
+    def backward(ctx, g):
+        x, weight = ctx.saved_tensors
+        return g * weight, g * x
 
 
 class Cube(torch.autograd.Function):
@@ -548,6 +563,18 @@ dtypes: bfloat16
     assert set(survivors(folder, case)) < set(hidden)
 
 
+@pytest.mark.parametrize("conditions", ["", "conditions: [linear]", "conditions: none"])
+def test_a_condition_notices_what_no_number_tells(folder, conditions):
+    """At a gradient of ½ and a cotangent of at most 1½ nothing is clipped."""
+    case = f"""
+function: {{python: "mod:swish"}}
+inputs: {{x: [0.0, 0.0]}}
+{conditions}
+"""
+    has_them = conditions != "conditions: none"
+    assert ("clipped to [-1, 1]" in survivors(folder, case)) != has_them
+
+
 def test_the_gradient_of_a_neighbour_with_the_same_values(folder):
     case = """
 function: {python: "mod:two"}
@@ -586,6 +613,22 @@ def test_a_derivative_that_is_wrong_does_not_pass(folder):
     case = 'function: {python: "mod:square"}\nderivatives: {x: x}\ninputs: {x: [1.0, 2.0]}'
     with pytest.raises(NotPassingError, match="dout/dx is wrong at point 1"):
         outcomes(folder, case)
+
+
+@pytest.mark.parametrize("conditions", ["", "conditions: [-direct_backward]"])
+def test_a_case_whose_conditions_do_not_hold_does_not_pass(folder, conditions):
+    case = f"""
+function: {{python: "mod:Unsummed"}}
+reference: x*weight
+inputs: {INPUTS}
+{conditions}
+"""
+    if conditions:
+        assert {one.fate for one in outcomes(folder, case)} == {"noticed"}
+        return
+    with pytest.raises(NotPassingError) as error:
+        outcomes(folder, case)
+    assert str(error.value) == "condition direct_backward does not hold at point 1"
 
 
 def test_a_function_that_raises_is_told(folder):
@@ -743,8 +786,11 @@ def test_a_change_of_a_backward_is_what_code_with_that_mistake_gives(what, which
         )
         coded = Reverse(function.with_function(WithPasses(function, backward)))
         np.testing.assert_allclose(wrong.of(frame.block), coded.of(frame.block), atol=1e-14)
-        assert wrong.is_told_by_passes() == bool(coded.nonlinearity(1e-6))
-        assert not right.is_told_by_passes(2.0**10)
+        assert wrong.is_told_by_passes == bool(coded.nonlinearity(1e-6))
+        assert not right.is_told_by_passes
+        held = is_told_by(CHEAP, function, frame.block, change)
+        subject = Subject(function.with_function(WithPasses(function, backward)))
+        assert held == any(any(TABLE[name](subject)) for name in CHEAP)
 
 
 def test_a_change_of_a_jvp_is_what_code_with_that_mistake_gives():

@@ -15,7 +15,6 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from gradcheck.ball import Array, Ball
-from gradcheck.conditions.cotangents import FIRST, SECOND
 from gradcheck.function_answers import RADII, Answer, Block, Reverse
 from gradcheck.leaves import Leaf
 
@@ -32,15 +31,26 @@ Rows = Callable[[Array], Array]
 class Change:
     """A mistake; `what` says which, in a few words.
 
-    `rows` are what is found with it for what is found without, (k, *shape) (see `Frame`). `passed`
-    is what a pass with it gives for a cotangent (k,) and the right rows (k, c), where that is not
-    linear. With an `instead` the right rows are those of another block.
+    `rows` are what is found with it for what is found without, (k, *shape) (see `Frame`). Where a
+    pass with it is not linear, it is the right one of what `before` makes of a cotangent (k,), or
+    gives what `after` makes of the right gradient (c,). With an `instead` the right rows are those
+    of another block.
     """
 
     what: str
     rows: Rows
-    passed: Callable[[Array, Array], Array] | None = None
+    before: Rows | None = None
+    after: Rows | None = None
     instead: Block | None = None
+
+    @property
+    def is_linear(self) -> bool:
+        return self.before is None and self.after is None
+
+    def passed(self, cotangent: Array, pull: Callable[[Array], Array]) -> Array:
+        """What a pass with it gives, where the right one is `pull`."""
+        found = pull(cotangent if self.before is None else self.before(cotangent))
+        return found if self.after is None else self.after(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,37 +125,30 @@ class Wrong:
     @property
     def is_same_in_passes(self) -> bool:
         """Whether a pass with a random cotangent is the one without the mistake."""
-        passed, block = self._change.passed, self._frame.block
-        if passed is None or not isinstance(self._answer, Reverse):
+        if self._change.is_linear or not isinstance(self._answer, Reverse):
             return True
+        block = self._frame.block
         u, rows = self._answer.random[block.rows], self._flat(self._answer.of(block))
         with np.errstate(all="ignore"):
-            return np.array_equal(passed(u, rows), u @ rows, equal_nan=True)
+            return np.array_equal(self._pass(u, rows), u @ rows, equal_nan=True)
 
-    def is_told_by_passes(self, scale: float | None = None) -> bool:
-        """Whether passes with random cotangents tell that it is not linear.
-
-        They are looked at as a check of the derivative does, and, with a `scale` by which the
-        cotangents grow, as the condition `linear` does.
-        """
-        passed, reverse, block = self._change.passed, self._answer, self._frame.block
-        if passed is None or not isinstance(reverse, Reverse):
+    @property
+    def is_told_by_passes(self) -> bool:
+        """Whether a pass with random cotangents tells a check that it is not linear."""
+        reverse, block = self._answer, self._frame.block
+        if self._change.is_linear or not isinstance(reverse, Reverse):
             return False
         rows, one = self._flat(reverse.of(block)), reverse.rounded_pass.radius[block.columns]
         radii = reverse.rounded.radius[:, block.columns].copy()
         radii[block.rows] = self._flat(self._rounded.radius)
         u = reverse.random[block.rows]
-        v = np.roll(u, 1)
         with np.errstate(all="ignore"):
-            found = passed(u, rows)
-            told = [(found - u @ self._flat(self._found), one + np.abs(reverse.random) @ radii)]
-            if scale is not None:
-                mixed = passed(FIRST * u + SECOND * v, rows)
-                told += [
-                    (passed(scale * u, rows) / scale - found, 2 * one),
-                    (mixed - FIRST * found - SECOND * passed(v, rows), 8 * one),
-                ]
-        return any(_is_beyond(apart, radius) for apart, radius in told)
+            apart = self._pass(u, rows) - u @ self._flat(self._found)
+            radius = one + np.abs(reverse.random) @ radii
+        return bool((np.isfinite(apart) & (np.abs(apart) > RADII * radius)).any())
+
+    def _pass(self, cotangent: Array, rows: Array) -> Array:
+        return self._change.passed(cotangent, lambda u: u @ rows)
 
     @cached_property
     def _found(self) -> Array:
@@ -172,11 +175,6 @@ class Wrong:
     def _flat(self, jacobian: Array) -> Array:
         """As (k, c)."""
         return self._frame.rows(jacobian).reshape(self._frame.count, -1)
-
-
-def _is_beyond(apart: Array, radius: Array) -> bool:
-    """Whether rounding does not explain it, anywhere."""
-    return bool((np.isfinite(apart) & (np.abs(apart) > RADII * radius)).any())
 
 
 def changes(frame: Frame, resolution: float, blocks: Sequence[Block] = ()) -> list[Change]:
@@ -239,7 +237,7 @@ class _Changes:
             "squared": np.square,
         }
         for what, rows in named.items():
-            yield Change(what, rows, partial(_after, rows) if self.is_backward else None)
+            yield Change(what, rows, after=rows if self.is_backward else None)
 
     def given_otherwise(self) -> Iterator[Change]:
         """What a pass takes in another way than as it is given.
@@ -248,12 +246,11 @@ class _Changes:
         is given no other tangents.
         """
         if self.is_backward or self.frame.count > 1:
-            ignored = _all_rows if self.is_backward else None
-            yield Change(f"the {self.word} is ignored", _sum_of_rows, ignored)
+            ones = np.ones_like if self.is_backward else None
+            yield Change(f"the {self.word} is ignored", _sum_of_rows, ones)
         if self.is_backward:
-            squared, signed = (partial(_before, change) for change in (np.square, np.sign))
-            yield Change("the cotangent is squared", _as_it_is, squared)
-            yield Change("only the cotangent's sign counts", _as_it_is, signed)
+            yield Change("the cotangent is squared", _as_it_is, np.square)
+            yield Change("only the cotangent's sign counts", _as_it_is, np.sign)
 
     def neighbours(self, blocks: Sequence[Block]) -> Iterator[Change]:
         """What belongs to the next inputs of the same shape."""
@@ -380,19 +377,3 @@ def _without(rows: Array, at: Any, shape: tuple[int, ...] | None = None) -> Arra
     found = rows.reshape(rows.shape if shape is None else shape).copy()
     found[at] = 0.0
     return found.reshape(rows.shape)
-
-
-def _after(change: Rows, cotangent: Array, right: Array) -> Array:
-    found: Array = change(cotangent @ right)
-    return found
-
-
-def _before(change: Rows, cotangent: Array, right: Array) -> Array:
-    found: Array = change(cotangent) @ right
-    return found
-
-
-def _all_rows(cotangent: Array, right: Array) -> Array:
-    """As for a cotangent of ones."""
-    found: Array = right.sum(axis=0)
-    return found

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 from gradcheck.casefile.case import Case, Point
 from gradcheck.casefile.inputs import Given
 from gradcheck.conclusion import Fields
+from gradcheck.function_problems import ONE
 
 Fate = Literal["noticed", "survived", "equivalent"]
 
@@ -70,8 +71,10 @@ class Outcome:
 
 def said_of(fields: Fields) -> str:
     """What does not pass, and how: `dz/dx is wrong`."""
-    verdict = fields["verdict"]
-    return f"{fields.get('quantity') or 'the function'} is {_SAID.get(verdict, verdict)}"
+    verdict, quantity = fields["verdict"], fields.get("quantity") or "the function"
+    if quantity.startswith(ONE):
+        return f"{quantity} does not hold"
+    return f"{quantity} is {_SAID.get(verdict, verdict)}"
 
 
 def given_at(case: Case, point: Point) -> tuple[dict[str, Given], dict[str, Given]]:

@@ -79,14 +79,17 @@ class FunctionBench:
         """Evaluates it at every point.
 
         Raises:
-            NotPassingError: Something of it does not pass, but for its conditions.
+            NotPassingError: Something of it does not pass.
         """
         kernel = self.case.kernel
         if kernel is not None and (problems := self._imports.problems(kernel)):
             raise NotPassingError("; ".join(problems))
         for point in self.case.points:
             if not point.again:
-                self._trials.append(self._passing(point))
+                trial = self._passing(point)
+                if not trial.is_large and (problem := trial.broken()):
+                    raise NotPassingError(f"{problem} at point {point.label}")
+                self._trials.append(trial)
 
     def _passing(self, point: Point) -> FunctionTrial:
         try:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import torch
 
 from gradcheck.casefile.case import Case, DType, Point
 from gradcheck.conclusion import Fields
-from gradcheck.conditions.cotangents import LARGE, LARGE_OF_HALF
 from gradcheck.conditions.isolated import is_somebodys
 from gradcheck.function_answers import Answer, Forward, Handwritten, Reverse
 from gradcheck.function_check import FunctionCheck, Look
@@ -23,8 +21,9 @@ from gradcheck.language.expression import Expression
 from gradcheck.mutation.changes import Change, Frame, Kind, Wrong, changes
 from gradcheck.mutation.mutants import Shapes, mutants, shape_of
 from gradcheck.mutation.outcome import EQUAL, said_of
+from gradcheck.mutation.wrong_passes import is_told_by
 from gradcheck.place import Place
-from gradcheck.plan import written_of
+from gradcheck.plan import conditions_of, written_of
 from gradcheck.written import Derivative, Pass
 
 _KINDS: Final[dict[type[Any], Kind]] = {
@@ -71,11 +70,12 @@ class FunctionTrial:
         assert case.kernel is not None
         self.point = point
         self._case, self._source = case, case.kernel.function
+        self._imports = imports
         self._resolution = case.required_resolution(dtype)
         self._place = Place.at(case, point, dtype, device)
         at, plan = planned(self._place, imports)
         reference = None if plan.reference is None else plan.reference(at)
-        self._scale = _scale(at.dtype) if "linear" in plan.conditions else None
+        self._conditions = plan.conditions
         self._check = FunctionCheck(at, plan.settings, written_of(plan, at), reference)
         self._changes: dict[Site, tuple[Frame, dict[str, Change]]] = {}
 
@@ -86,14 +86,23 @@ class FunctionTrial:
 
     def problem(self) -> str:
         """What of its values and derivatives does not pass as it is; empty where all does."""
+        return self._first_wrong(self._check.results())
+
+    def broken(self) -> str:
+        """Which of its conditions does not hold as it is, where all else passes.
+
+        They may use up what was recorded, and so look at the function anew.
+        """
+        at, plan = planned(self._place, self._imports)
+        backward = written_of(plan, at).backward
+        return self._first_wrong(conditions_of(at, plan.conditions, backward))
+
+    def _first_wrong(self, results: Iterable[Fields]) -> str:
         try:
-            for fields in self._check.results():
-                if fields["verdict"] != "pass":
-                    return said_of(fields)
+            return next((said_of(one) for one in results if one["verdict"] != "pass"), "")
         except RaisedError as error:
             (note,) = error.fields()["notes"]
             return f"the {error.quantity or 'function'} raises {note}"
-        return ""
 
     @cached_property
     def sites(self) -> dict[Site, Look]:
@@ -124,14 +133,20 @@ class FunctionTrial:
         return [Version(one.what, one.expression) for one in found]
 
     def survives(self, site: Site, version: Version) -> str | None:
-        """Why it passes with a wrong version; empty where it does not, None where there is none."""
+        """Why it passes with a wrong version; empty where it does not, None where there is none.
+
+        Conditions are looked at where the numbers are right, those alone that it may break.
+        """
         look = self._with(site, version) if site in self.sites else None
         if look is None:
             return None
-        if not isinstance(look, Look):
-            return ""
+        reason = self._passes(site, look) if isinstance(look, Look) else ""
+        return "" if reason and self._is_told_by_conditions(site, version) else reason
+
+    def _passes(self, site: Site, look: Look) -> str:
+        """Why the numbers of a wrong version pass; empty where they do not."""
         right, wrong = (one.answers[site.answer] for one in (self.sites[site], look))
-        if isinstance(wrong, Wrong) and wrong.is_told_by_passes(self._scale):
+        if isinstance(wrong, Wrong) and wrong.is_told_by_passes:
             return ""
         if np.array_equal(right.of(look.block), wrong.of(look.block), equal_nan=True):
             is_same = not isinstance(wrong, Wrong) or wrong.is_same_in_passes
@@ -144,6 +159,15 @@ class FunctionTrial:
             return f"within the resolution of {fields['resolution']:.0e}"
         is_told = fields["verdict"] != "inconclusive"
         return "" if is_told else f"inconclusive at point {self.point.label}"
+
+    def _is_told_by_conditions(self, site: Site, version: Version) -> bool:
+        look = self.sites[site]
+        if not isinstance(look.answers[site.answer], Reverse):
+            return False
+        _, known = self._changes_of(site)
+        written = look.written
+        function = written.function if isinstance(written, Pass) else self._check.function
+        return is_told_by(self._conditions, function, look.block, known[version.what])
 
     def _with(self, site: Site, version: Version) -> Look | Fields | None:
         """What is judged with a wrong version, or said of it; None where it has none here."""
@@ -191,8 +215,3 @@ class FunctionTrial:
             found = changes(frame, self._resolution, blocks)
             self._changes[site] = frame, {one.what: one for one in found}
         return self._changes[site]
-
-
-def _scale(dtype: torch.dtype) -> float:
-    """Times a cotangent, as a condition looks at large ones."""
-    return LARGE if torch.finfo(dtype).bits >= 32 else LARGE_OF_HALF
