@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ from gradcheck.language.editing import (
     transposed,
 )
 from gradcheck.language.expression import Expression
-from gradcheck.language.tree import Call, Index, Name, Node, Number, values_of
+from gradcheck.language.tree import Call, Index, Literal, Name, Node, Number, Use, values_of
 from gradcheck.language.vocabulary import WORDS
 
 LEAST: Final = 10
@@ -132,6 +132,8 @@ class _Source:
             match node:
                 case Call():
                     yield from self._call(node)
+                case Use():
+                    yield from self._use(node)
                 case Number():
                     yield from self._constant(node)
                 case Name():
@@ -173,6 +175,17 @@ class _Source:
                     node, self.editor.renamed(node, WORDS[other]), f"{other} for {name}"
                 )
         yield from self._axis(node)
+
+    def _use(self, node: Use) -> Iterator[Mutant]:
+        """A definition of the file is a word, whatever it is made of."""
+        name, arguments = node.definition.name, node.arguments
+        written = [self.editor.part(argument).text for argument in arguments]
+        for i in range(len(arguments) - 1):
+            order = [*range(i), i + 1, i, *range(i + 2, len(arguments))]
+            swapped = replace(node, arguments=tuple(arguments[at] for at in order))
+            text = f"{name}({', '.join(written[at] for at in order)})"
+            what = f"`{written[i]}` and `{written[i + 1]}` are swapped in {name}"
+            yield self._instead(node, Part(swapped, text), what)
 
     def _axis(self, node: Call) -> Iterator[Mutant]:
         """Another axis than the one that is written."""
@@ -285,6 +298,27 @@ class _Source:
                 what = f"`{factor.text}` is transposed"
                 yield self._instead(factor.node, transposed(factor), what)
 
+    def negation(self, node: Call, operand: Part) -> Iterator[Mutant]:
+        if node is not self.formula.tree:  # whose sign is changed anyway
+            yield self._instead(node, operand, f"the sign of `{operand.text}` is dropped")
+
+    def dot(self, node: Call, left: Part, right: Part) -> Iterator[Mutant]:
+        for dropped, kept in ((left, right), (right, left)):
+            what = f"the factor `{dropped.text}` is dropped"
+            yield self._instead(node, called("sum", kept), what)
+
+    def einsum(self, node: Call, *operands: Part) -> Iterator[Mutant]:
+        """Two letters of an operand, or of the result, in the other order."""
+        for name, value in node.keywords:
+            if name != "equation" or not isinstance(value, Literal):
+                continue
+            equation = str(value.value)
+            for pair in re.finditer(r"[a-zA-Z]{2,}", equation):
+                turned = pair[0][1] + pair[0][0] + pair[0][2:]
+                other = f"{equation[: pair.start()]}{turned}{equation[pair.end() :]}"
+                part = Part(Literal(0, 0, other), repr(other))
+                yield self._instead(value, part, f"`{turned}` for `{pair[0]}` in einsum")
+
     def transpose(self, node: Call, operand: Part) -> Iterator[Mutant]:
         yield self._instead(node, operand, f"`{operand.text}` is not transposed")
 
@@ -303,8 +337,11 @@ _MISTAKES: Final[dict[str, Callable[..., Iterator[Mutant]]]] = {
     "mul": _Source.product,
     "div": _Source.quotient,
     "pow": _Source.power,
+    "neg": _Source.negation,
     "matmul": _Source.matrices,
     "outer": _Source.matrices,
+    "dot": _Source.dot,
+    "einsum": _Source.einsum,
     "T": _Source.transpose,
     "mT": _Source.transpose,
     "where": _Source.choice,

@@ -6,6 +6,7 @@ from operator import eq
 import pytest
 from bare_trees import bare
 
+from gradcheck.language.expression import Definition
 from gradcheck.language.parser import parse
 from gradcheck.mutation.mutants import LEAST, MOST, mutants
 
@@ -63,6 +64,12 @@ def made(formula, shapes=SHAPES, resolution=1e-6):
         ("A @ B", "A @ B.mT", "`B` is transposed"),
         ("W @ v", "W.mT @ v", "`W` is transposed"),
         ("sin(W)", "sin(W.mT)", "`W` is transposed"),
+        ("exp(-x)*y", "exp(x)*y", "the sign of `x` is dropped"),
+        ("x - -y*n", "x - y*n", "the sign of `y` is dropped"),
+        ("x*dot(u, v)", "x*sum(v)", "the factor `u` is dropped"),
+        ("x*dot(u, v)", "x*sum(u)", "the factor `v` is dropped"),
+        ("einsum('ni,nj->ij', A, h)", "einsum('ni,nj->ji', A, h)", "`ji` for `ij` in einsum"),
+        ("einsum('ni,nj->ij', A, h)", "einsum('in,nj->ij', A, h)", "`in` for `ni` in einsum"),
         ("A.T @ A", "A @ A", "`A` is not transposed"),
         ("A.mT @ A", "A @ A", "`A` is not transposed"),
         ("sum(u*v)", "mean(u*v)", "mean for sum"),
@@ -122,6 +129,19 @@ def test_a_part_is_in_parentheses_where_it_needs_them(formula, wrong):
     assert wrong in [one.expression.text for one in found]
     for one in found:
         assert bare(parse(one.expression.text).tree) == bare(one.expression.tree)
+
+
+def test_a_definition_is_a_word_whose_arguments_are_swapped():
+    body = parse("y - 2*y_hat", scope=("y", "y_hat"))
+    difference = Definition("difference", ("y", "y_hat"), (("out", body),))
+    formula = parse("n*difference(2*x, y)", definitions={"difference": difference})
+    found = {one.expression.text: one.what for one in mutants(formula, SHAPES, 1e-6)}
+    assert found["n*difference(y, 2*x)"] == "`2*x` and `y` are swapped in difference"
+    assert found["n*difference(3*x, y)"] == "3 for 2"
+    assert "difference(2*x, y)" in found
+    for one in mutants(formula, SHAPES, 1e-6):
+        again = parse(one.expression.text, definitions={"difference": difference})
+        assert bare(again.tree) == bare(one.expression.tree)
 
 
 def test_the_mistake_that_is_just_to_be_noticed_is_ten_times_the_resolution():
