@@ -277,7 +277,8 @@ def mutate(
         lines = stack.enter_context(JsonLines(jsonl)) if jsonl else None
         mutate_files(selection.cases, where, imports, report, lines)
     if report.is_empty:
-        click.echo("nothing selected", err=True)
+        skipped = f": {report.skipped} skipped" if report.skipped else ""
+        click.echo(f"nothing selected{skipped}", err=True)
         return 2 if problems else NOTHING
     report.summary(time.perf_counter() - start)
     return 2 if problems else int(bool(report.wrong) or report.total.percent < (min_score or 0))

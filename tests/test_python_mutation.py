@@ -687,10 +687,12 @@ derivatives: {x: {python: "mod:d_loss"}}
 inputs: {x: [0.5]}
 """
     lines = run(folder, case, *ALLOWED).output.splitlines()
-    start = next(i for i, line in enumerate(lines) if "wrong | squared" in line)
-    assert lines[start - 1] == f"      4 | {NAME}:d_loss"
-    assert lines[start + 1] == f"  {EQUAL}"
-    assert lines[start + 3].startswith("    - {inputs: {x: [")
+    start = lines.index(f"      4 | {NAME}:d_loss  (dout/dx)")
+    assert set(lines[start + 1].removeprefix("  wrong | ").split("; ")) == {
+        *("ones", "the absolute value", "clipped to [-1, 1]", "squared"),
+    }
+    assert lines[start + 2] == f"  {EQUAL}"
+    assert lines[start + 6].startswith("      - {inputs: {x: [")
 
 
 # -- that they are what wrong code does -----------------------------------------------------------

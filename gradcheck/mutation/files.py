@@ -24,25 +24,38 @@ def mutate_files(
 ) -> None:
     """Looks at the cases of all files; records go to `lines` as soon as they are known."""
     for file, cases in files.items():
-        for name, sizes in by_entry(cases).items():
-            _mutate_entry(file, name, sizes, device, imports, report, lines)
+        skipped = {case.entry: case for case in cases if _skip(case)}
+        for case in skipped.values():
+            report.skip(case, _skip(case))
+        for sizes in by_entry(cases).values():
+            _mutate_entry(sizes, device, imports, report, lines)
         report.file(file)
 
 
+def _skip(case: Case) -> str:
+    """Why a case is not to pass; empty where it is."""
+    if case.skip is None and case.xfail is not None:
+        return f"it is known to fail: {case.xfail.reason}"
+    return case.skip or ""
+
+
 def _mutate_entry(
-    file: str,
-    name: str,
     sizes: Sequence[Case],
     device: str,
     imports: Imports,
     report: MutationReport,
     lines: JsonLines | None,
 ) -> None:
+    first, found = sizes[0], False
     try:
         for outcome in mutate(sizes, device, imports):
+            found = True
             if lines:
                 lines.add(outcome)
             report.outcome(outcome)
     except (NotPassingError, LeftOutError) as error:
-        report.left_out(file, name, str(error), is_wrong=isinstance(error, NotPassingError))
-    report.case(file, name)
+        report.left_out(first, str(error), is_wrong=isinstance(error, NotPassingError))
+    else:
+        if not found:
+            report.skip(first, "no derivative is written in it")
+    report.case(first)

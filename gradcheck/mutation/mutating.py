@@ -113,6 +113,8 @@ class Bench:
         self.sites = sites(case)
         self._trials: list[Trial] = []
         self._borders: dict[Site, list[Trial]] = {}
+        self._telling: list[Trial] = []
+        """Other points at which something was noticed."""
 
     def look_at_the_case_itself(self) -> None:
         """Evaluates it at every point.
@@ -155,18 +157,24 @@ class Bench:
         return EQUAL
 
     def explained(self, site: Site, mutant: Mutant, reason: str) -> Outcome:
-        """Whether what was not noticed is wrong at all, and where it would be."""
+        """Whether what was not noticed is wrong at all, and where it would be.
+
+        Where others would be noticed too, if it is one of those points.
+        """
+        for trial in self._telling:
+            if self._is_same_at(trial, site, mutant) is False:
+                return self.outcome(site, mutant, "survived", reason, trial)
         same, ways = 0, Ways(site, mutant.expression)
         has_choices = are_made_in(self.case, site.expression, mutant.expression)
         for trial in self._at_choices(site) if has_choices else self._nearby(TRIED):
-            if not all(trial.is_right(claim, written) for claim, written in site.judged):
-                continue
-            equal = self._are_equal(trial, site, mutant)
-            if equal is False:
+            is_same = self._is_same_at(trial, site, mutant)
+            if is_same is False:
+                self._telling.append(trial)
                 return self.outcome(site, mutant, "survived", reason, trial)
-            same += bool(equal)
-            if equal and has_choices:
-                ways.look_at(trial)
+            if is_same:
+                same += 1
+                if has_choices:
+                    ways.look_at(trial)
         if same < SAME:
             reason += f"; at no {SAME} other points it could be told whether it is wrong"
         elif ways.are_one:
@@ -219,6 +227,11 @@ class Bench:
         pairs = zip(site.judged, site.with_formula(mutant.expression), strict=True)
         answers = [trial.are_equal(claim, was, now) for (claim, was), (_, now) in pairs]
         return False if False in answers else None if None in answers else True
+
+    def _is_same_at(self, trial: Trial, site: Site, mutant: Mutant) -> bool | None:
+        """The same, and None too where the formula is not known to be right."""
+        is_right = all(trial.is_right(claim, written) for claim, written in site.judged)
+        return self._are_equal(trial, site, mutant) if is_right else None
 
     def _nearby(self, count: int) -> Iterator[Trial]:
         """The case at so many other points: with other inputs, then with other constants too."""

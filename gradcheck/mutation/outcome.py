@@ -111,7 +111,11 @@ class Score:
         self.formulas.add((*where, outcome.quantity, outcome.formula))
 
     @property
+    def wrong(self) -> int:
+        """How many are wrong, noticed or not."""
+        return self.fates.get("noticed", 0) + self.fates.get("survived", 0)
+
+    @property
     def percent(self) -> float:
         """Of those that are wrong, how many in a hundred were noticed; 100 where there is none."""
-        noticed, survived = (self.fates.get(fate, 0) for fate in ("noticed", "survived"))
-        return 100 * noticed / (noticed + survived) if noticed + survived else 100.0
+        return 100 * self.fates.get("noticed", 0) / self.wrong if self.wrong else 100.0

@@ -136,6 +136,7 @@ class FunctionBench:
         for trial in self._near():
             here = trial.survives(site, version)
             if not here and here is not None:
+                self._nearby.sort(key=lambda one: one is not trial)  # others may be told there too
                 is_complex = self.case.widest in COMPLEX  # whose points are not written so
                 at = None if is_complex else trial.point
                 yield self.outcome(site, version, "survived", reason, at)

@@ -8,6 +8,7 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
+from gradcheck.report.counting import counted
 from gradcheck.report.terminal import STYLE, problem
 from gradcheck.results import Verdict
 from gradcheck.runner import Job
@@ -29,15 +30,15 @@ class Tally:
     without_domain: int = 0
 
     def text(self) -> Text:
-        text = Text(f"{_counted(self.cases, 'case')}  ")
+        text = Text(f"{counted(self.cases, 'case')}  ")
         if self.findings:
-            text.append(_counted(self.findings, "finding"), STYLE["fail"])
+            text.append(counted(self.findings, "finding"), STYLE["fail"])
         else:
             text.append("nothing found", STYLE["pass"])
         if self.failures:
             text.append(", ")
             text.append(f"{self.failures} in error", STYLE["error"])
-        return text.append(f", looked at {_counted(self.points, 'point')}")
+        return text.append(f", looked at {counted(self.points, 'point')}")
 
 
 class FindingsReport:
@@ -69,7 +70,7 @@ class FindingsReport:
             tally.points += looked.points
             tally.without_domain += bool(search.without_domain)
         if looked.is_cut_short:
-            points = _counted(looked.points, "point")
+            points = counted(looked.points, "point")
             what = f"stopped after {SECONDS:g} s of computing, at {points}"
             self._tell("cut short", "inconclusive", search.job, what)
 
@@ -94,7 +95,7 @@ class FindingsReport:
         """What became of all, and what was assumed of inputs."""
         if self.total.without_domain:
             assumed = (
-                f"not every input has a `domain` in {_counted(self.total.without_domain, 'case')}: "
+                f"not every input has a `domain` in {counted(self.total.without_domain, 'case')}: "
                 f"what has none was looked for up to {MODERATE:,.0f} in size, or as it is drawn"
             )
             self.console.print(Text(assumed), soft_wrap=True, highlight=False)
@@ -108,7 +109,3 @@ class FindingsReport:
     def _print(self, text: Text) -> None:
         if not self._is_quiet:
             self.console.print(text, soft_wrap=True, highlight=False)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s' * (number != 1)}"

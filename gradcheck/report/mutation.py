@@ -2,95 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final, get_args
+from typing import get_args
 
 from rich.console import Console
 from rich.text import Text
 
+from gradcheck.casefile.case import Case
 from gradcheck.mutation.outcome import Fate, Outcome, Score
-from gradcheck.report.points_entry import constants_line, points_entry
-
-MOST_NUMBERS: Final = 64
-"""Of a point that is printed."""
+from gradcheck.report.counting import counted
+from gradcheck.report.survivors import survivors
 
 
 class MutationReport:
-    """Prints outcomes as they come; `verbosity` is -1 (-q), 0 or 1 (-v).
+    """Prints what becomes of cases as they end; `verbosity` is -1 (-q), 0 or 1 (-v).
 
-    `total` is the score of all, `wrong` counts the cases that do not pass as they are.
+    `total` is the score of all, `wrong` counts the cases that do not pass as they are, `left` all
+    that can tell nothing, and `skipped` those that are not looked at.
     """
 
     def __init__(self, console: Console, verbosity: int = 0) -> None:
         self.console = console
         self.verbosity = verbosity
         self.total = Score()
-        self.wrong = 0
-        self._left = 0
+        self.wrong = self.left = self.skipped = 0
         self._of_file = Score()
         self._of_case = Score()
+        self._survived: list[Outcome] = []
 
     @property
     def is_empty(self) -> bool:
         """Whether there was nothing to look at."""
-        return not self.total.cases and not self._left
+        return not self.total.cases and not self.left
 
     def outcome(self, outcome: Outcome) -> None:
-        """A block for what survived."""
+        """What became of one wrong version; what survived is told where its case ends."""
         for score in (self.total, self._of_file, self._of_case):
             score.add(outcome)
-        if outcome.fate == "survived" and self.verbosity >= 0:
-            for text in survivor(outcome):
-                self._print(text)
+        if outcome.fate == "survived":
+            self._survived.append(outcome)
 
-    def case(self, file: str, name: str) -> None:
-        """What became of one case, which ends here."""
-        if self.verbosity > 0 and self._of_case.fates:
-            self._print(Text(f"  {file}::{name}  ") + _tally(self._of_case))
-        self._of_case = Score()
+    def case(self, case: Case) -> None:
+        """What became of a case, which ends here."""
+        score, survived = self._of_case, self._survived
+        self._of_case, self._survived = Score(), []
+        if survived and self.verbosity >= 0:
+            in_full = self.verbosity > 0
+            for text in survivors(case, survived, score.wrong, in_full=in_full):
+                self._print(text)
+        if score.fates and self.verbosity > 0:
+            self._print(Text(f"  {_name(case)}  ") + _tally(score))
 
     def file(self, name: str) -> None:
         """What became of one file, which ends here."""
-        if self.verbosity >= 0:
-            self._print(Text(f"{name}  {len(self._of_file.cases)} cases  ") + _tally(self._of_file))
+        if self._of_file.cases and self.verbosity >= 0:
+            cases = counted(len(self._of_file.cases), "case")
+            self._print(Text(f"{name}  {cases}  ") + _tally(self._of_file))
         self._of_file = Score()
 
-    def left_out(self, file: str, name: str, reason: str, *, is_wrong: bool) -> None:
+    def left_out(self, case: Case, reason: str, *, is_wrong: bool) -> None:
         """A case of which nothing can be said, as where it `is_wrong` itself."""
-        self._left += 1
+        self.left += 1
         self.wrong += is_wrong
-        self._print(Text(f"left out  {file}::{name}: {reason}", "yellow"))
+        self._print(Text(f"left out  {_name(case)}: {reason}", "yellow"))
+
+    def skip(self, case: Case, reason: str) -> None:
+        """A case that is not looked at."""
+        self.skipped += 1
+        if self.verbosity > 0:
+            self._print(Text(f"skipped  {_name(case)}: {reason}", "cyan"))
 
     def summary(self, seconds: float) -> None:
         """What became of all."""
-        text = f"{len(self.total.formulas):,} formulas of {len(self.total.cases)} cases, "
-        self._print(Text(text) + _tally(self.total) + Text(f"  ({seconds:.1f} s)"))
+        formulas, cases = len(self.total.formulas), len(self.total.cases)
+        text = Text(f"{counted(formulas, 'formula')} of {counted(cases, 'case')}, ")
+        text += _tally(self.total)
+        for number, what in ((self.left, "left out"), (self.skipped, "skipped")):
+            text.append(f", {number} {what}" if number else "")
+        self._print(text.append(f"  ({seconds:.1f} s)"))
 
     def _print(self, text: Text) -> None:
         self.console.print(text, soft_wrap=True, highlight=False)
 
 
-def survivor(outcome: Outcome) -> Iterator[Text]:
-    """What survived, why, and where it would not have."""
-    yield Text()
-    heading = Text("SURVIVED", "bold red")
-    heading.append(f"  {outcome.file}:{outcome.line}  ")
-    yield heading.append(f"{outcome.case}  {outcome.quantity}", "bold")
-    yield Text(f"  {outcome.line:5} | {outcome.formula}")
-    yield Text(f"  wrong | {outcome.wrong}", "bold")
-    is_named = outcome.mistake != outcome.wrong
-    yield Text(f"  {outcome.mistake}: {outcome.reason}" if is_named else f"  {outcome.reason}")
-    if not outcome.inputs:
-        return
-    values = [*outcome.inputs.values(), *outcome.constants.values()]
-    count = sum(value.array("", 0).size for value in values)
-    if count > MOST_NUMBERS:
-        yield Text(f"  it is noticed at a point of {count} numbers, which --jsonl writes down")
-        return
-    yield Text("  it is noticed at this point:")
-    yield Text(f"    {points_entry(outcome.inputs)}")
-    if outcome.constants:
-        yield Text(f"    {constants_line(outcome.constants)}")
+def _name(case: Case) -> str:
+    return f"{case.file}::{case.entry}"
 
 
 def _tally(score: Score) -> Text:

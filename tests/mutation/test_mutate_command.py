@@ -73,11 +73,13 @@ def test_what_survived_is_printed_with_a_point_to_add(weak):
     assert (
         block
         == dedent("""
-        SURVIVED  products.grad.yaml:6  weak  dout/dx
-              6 | w
+        SURVIVED  products.grad.yaml:2  weak  1 of 10 wrong versions
+              6 | w  (dout/dx)
           wrong | x
-          `x` for `w`: the same at every point of the case
-          it is noticed at this point:
+          the same at every point of the case
+          it would be noticed with:
+            points:
+              - {}  # the case as it is
     """)
         .rstrip()
         .splitlines()
@@ -85,8 +87,84 @@ def test_what_survived_is_printed_with_a_point_to_add(weak):
     ((point,),) = [yaml.safe_load(at)]
     assert set(point["inputs"]) == {"x", "w"}
     assert point["inputs"]["x"] != point["inputs"]["w"]
-    assert of_file == "products.grad.yaml  1 cases  90.0 %  (9 noticed, 1 survived)"
-    assert summary == "1 formulas of 1 cases, 90.0 %  (9 noticed, 1 survived)"
+    assert of_file == "products.grad.yaml  1 case  90.0 %  (9 noticed, 1 survived)"
+    assert summary == "1 formula of 1 case, 90.0 %  (9 noticed, 1 survived)"
+
+
+ONES = """
+cases:
+  ones:
+    function: {y: x*w, z: y**2 + x, loss: (z - t)**2}
+    inputs: {x: 1, w: 1}
+    constants: {t: 1}
+    derivatives: {dy/dx: w, dz/dy: 2*y, dloss/dz: 2*(z - t), dloss/dw: dloss/dz*dz/dy*x}
+"""
+
+
+def test_a_weak_case_reads_in_a_few_lines_that_end_with_what_mends_it(write):
+    path = write(ONES)
+    _, output = mutate(path)
+    lines = output.splitlines()[1:-2]
+    assert lines[0].startswith(f"SURVIVED  {path}:2  ones  18 of ")
+    assert [line for line in lines if "|" in line and "wrong" not in line] == [
+        "      6 | w  (dy/dx)",
+        "      6 | 2*y  (dz/dy)",
+        "      6 | 2*(z - t)  (dloss/dz)",
+        "      6 | dloss/dz*dz/dy*x  (dloss/dw)",
+    ]
+    assert lines[4] == "  wrong | 2; 2 / y; 2*(y * y); 2*x; and 1 more"
+    at = lines.index("  all would be noticed with:")
+    assert at == len(lines) - 4 == 10
+    pasted = "\n".join(lines[at + 1 :])
+    path.write_text(f"{ONES.rstrip()}\n{pasted}\n", encoding="utf-8")
+    code, output = mutate(path, "--min-score", 100)
+    assert code == 0, output
+    assert "SURVIVED" not in output
+
+
+def test_all_that_survived_is_a_line_each_where_that_is_asked_for(write):
+    _, output = mutate(write(ONES), "-v")
+    told = [line for line in output.splitlines() if line.startswith("  wrong | ")]
+    assert len(told) == 18
+    assert "  wrong | 2*w  (`w` for `y`)" in told
+
+
+def test_each_reason_is_told_once_and_a_point_for_as_many_as_it_notices(write):
+    path = write("""
+        function: {S: Q @ K.T / sqrt(d), y: sum(S**2*c)}
+        sizes: {n: 2, d: 2}
+        inputs: {Q: {shape: [n, d], sample: normal}, K: {shape: [n, d], sample: normal}}
+        constants: {c: [[1, 1], [1, 1]]}
+        derivatives: {dy/dQ: 2*(S*c) @ K / sqrt(d)}
+    """)
+    lines = mutate(path)[1].splitlines()
+    at = lines.index("  the same at every point of the case, where `d` and `n` are both 2")
+    assert lines[at - 1] == "  wrong | 2*(S*c) @ K / sqrt(n)"
+    assert lines[at + 1].endswith(" would be noticed with:")
+    assert lines[at + 1].startswith("  4 ")
+    assert "  c  5 of " in lines[1]
+    assert lines[at + 5].startswith("    constants: {c: [[")
+
+
+def test_a_case_that_has_points_is_told_those_to_add(write):
+    path = write("""
+        function: x*w
+        points: [{inputs: {x: 2.0, w: 2.0}}, {inputs: {x: 3.0, w: 3.0}}]
+        derivatives: {x: w}
+    """)
+    _, output = mutate(path)
+    assert "- {}" not in output
+    assert "      - {inputs: {x: " in output
+
+
+def test_where_something_is_published_it_belongs_to_the_points(write):
+    path = write("""
+        function: x*w
+        inputs: {x: 2.0, w: 2.0}
+        derivatives: {x: w}
+        expect: {out: 4}
+    """)
+    assert "      - {}  # the case as it is; its `expect` belongs here" in mutate(path)[1]
 
 
 def test_how_much_is_printed(weak):
@@ -101,7 +179,8 @@ def test_how_much_is_printed(weak):
         "products.grad.yaml::weak",
         "products.grad.yaml::strong",
     ]
-    assert [line for line in lines if not line.startswith("  products")] == plain.splitlines()
+    others = [line for line in lines if not line.startswith("  products")]
+    assert others == plain.replace("| x\n", "| x  (`x` for `w`)\n").splitlines()
 
 
 def test_a_point_of_many_numbers_is_left_to_the_records(write, tmp_path):
@@ -113,7 +192,7 @@ def test_a_point_of_many_numbers_is_left_to_the_records(write, tmp_path):
     """)
     records = tmp_path / "records.jsonl"
     _, output = mutate(path, "--jsonl", records)
-    assert "  it is noticed at a point of 81 numbers, which --jsonl writes down" in output
+    assert "  all would be noticed at 1 point, of 81 numbers: --jsonl writes them down" in output
     survived = [one for one in read(records) if one["fate"] == "survived"]
     assert {len(one["inputs"]["x"]) for one in survived} == {40}
 
@@ -173,19 +252,41 @@ def test_a_case_that_does_not_pass_is_left_out_and_fails(write):
     assert code == 1
     assert left == f"left out  {path}::wrong: dout/dx is wrong at point 1"
     assert summary.startswith("2 formulas of 2 cases, ")
+    assert summary.endswith(", 1 left out")
     assert mutate(f"{path}::strong")[0] == 0
     code, output = mutate(f"{path}::wrong")
     assert code == 1
-    assert "0 formulas of 0 cases, nothing looked at" in output
+    assert output.splitlines()[1:] == ["0 formulas of 0 cases, nothing looked at, 1 left out"]
 
 
-def test_cases_that_are_not_to_pass_are_not_looked_at(write):
-    path = write(FILE + NOT_TO_PASS)
+WITHOUT = """
+  without:
+    function: x**2
+    inputs: {x: 3.0}
+    expect: {out: 9}
+"""
+
+
+def test_cases_that_are_not_looked_at_are_counted(write):
+    path = write(FILE + NOT_TO_PASS + WITHOUT)
     code, output = mutate(path, "-q")
     assert code == 0
     assert output.startswith("2 formulas of 2 cases, ")
-    assert mutate(path, "-k", "failing")[0] == 5
-    assert mutate(path, "-k", "skipped")[0] == 5
+    assert output.endswith(", 3 skipped")
+    _, output = mutate(path, "-v")
+    told = [line for line in output.splitlines() if line.startswith("skipped  ")]
+    assert told == [
+        f"skipped  {path}::skipped: later",
+        f"skipped  {path}::failing: it is known to fail: by hand",
+        f"skipped  {path}::without: no derivative is written in it",
+    ]
+
+
+@pytest.mark.parametrize("name", ["skipped", "failing", "without"])
+def test_where_nothing_is_looked_at_that_is_said_in_place_of_a_sum(write, name):
+    code, output = mutate(write(FILE + NOT_TO_PASS + WITHOUT), "-k", f"::{name}")
+    assert code == 5
+    assert output == "nothing selected: 1 skipped"
 
 
 def test_a_case_that_is_invalid_is_told_and_the_others_are_looked_at(write):
@@ -200,13 +301,7 @@ def test_cases_can_be_chosen(weak):
     assert mutate(weak, "-k", "stro", "-q")[1] == mutate(f"{weak}::strong", "-q")[1]
     code, output = mutate(weak, "-k", "neither")
     assert code == 5
-    assert output.endswith("nothing selected")
-
-
-def test_a_case_without_formulas_is_nothing_to_look_at(write):
-    code, output = mutate(write("{function: x**2, inputs: {x: 3.0}, expect: {out: 9}}"))
-    assert code == 5
-    assert output.endswith("nothing selected")
+    assert output == "nothing selected"
 
 
 @pytest.mark.parametrize(
