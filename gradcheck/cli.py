@@ -262,7 +262,10 @@ def mutate(
     quiet: bool,
     verbose: bool,
 ) -> int:
-    """Plant mistakes in what was written by hand, and see whether the cases fail."""
+    """Plant mistakes in what was written by hand, and see whether the cases fail.
+
+    A call of a definition of the file is a word of the formula: what it is made of is not changed.
+    """
     start = time.perf_counter()
     selection = _selection(paths, keyword, tags)
     from gradcheck.mutation.files import mutate_files
@@ -313,7 +316,11 @@ def search(
     jsonl: Path | None,
     quiet: bool,
 ) -> int:
-    """Look for inputs at which a derivative is wrong, and print the simplest as a point."""
+    """Look for inputs at which a derivative is wrong, and print the simplest as a point.
+
+    An error counts where it is larger than the case's `resolution`: what is smaller is a matter of
+    rounding. Conditions and published numbers are not looked at.
+    """
     start = time.perf_counter()
     selection = _selection(paths, keyword, tags)
     from gradcheck.report.findings import FindingsReport

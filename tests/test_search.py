@@ -162,6 +162,37 @@ def test_a_found_point_is_pasted_and_fails_there(search, write):
     assert results[0].difference == finding.results[0].difference
 
 
+@pytest.mark.parametrize(
+    ("function", "derivative", "told"),
+    [
+        ("abs(x)**3", "3*x**2", ["the sign is wrong where `x` is negative"]),
+        (
+            "x**2",
+            "where(x > 100, 3*x, 2*x)",
+            ["it is to be `2*x` everywhere, not only in one case: write `2*x`"],
+        ),
+        ("x**2", "3*x", ["it is 3/2 of the right value, everywhere"]),
+    ],
+)
+def test_what_a_mistake_looks_like_is_told(search, function, derivative, told):
+    """Of what is right elsewhere only what is wrong in some cases alone."""
+    text = f"function: {function}\ninputs: {{x: 2.0}}\nderivatives: {{x: '{derivative}'}}\n"
+    (finding,) = search(text).findings()
+    (result,) = finding.results
+    assert [one.text for one in result.diagnosis] == told
+
+
+def test_what_is_right_elsewhere_looks_like_no_other_mistake(search):
+    """By chance another index makes it right at the point that is found."""
+    text = """
+        function: sum(x**2)
+        inputs: {x: [1.0, 5.0, 3.0]}
+        derivatives: {x: "where(x[1] > 50, 3*x + 1, 2*x)"}
+    """
+    (finding,) = search(text).findings()
+    assert finding.results[0].diagnosis == ()
+
+
 # Domains
 
 

@@ -26,7 +26,7 @@ from gradcheck.search.judging import JudgedAt
 from gradcheck.search.search import EXAMPLES, SEED, Finding, Search
 from gradcheck.search.slots import Drawn, Entries, Slot
 from gradcheck.search.space import Space
-from gradcheck.search.values import Array
+from gradcheck.search.values import Array, Values
 from gradcheck.search.wrong import Is, is_another_function, is_wrong_formula, is_wrong_kernel
 
 MODERATE: Final = 1e4
@@ -92,10 +92,10 @@ class CaseSearch:
         slots = [self._slot(name) for name in self._base.values if name in varied]
         space = Space([slot for slot in slots if slot.base.size])
         self.without_domain = [one.name for one in space.entries if one.name not in case.domain]
-        judged = JudgedAt(job, self._base)
+        self._judged = JudgedAt(job, self._base)
         self.search = Search(
             space,
-            lambda values: judged({name: Held(array) for name, array in values.items()}),
+            lambda values: self._judged(_held(values)),
             self._wrong(),
             examples=examples,
             seed=seed,
@@ -123,7 +123,8 @@ class CaseSearch:
     def findings(self) -> Iterator[CaseFinding]:
         """What is wrong and where, as it is found."""
         for finding in self.search.findings():
-            yield CaseFinding(finding.results, tuple(self._lines(finding)))
+            results = self._judged.diagnosed(finding.results, _held(finding.values))
+            yield CaseFinding(results, tuple(self._lines(finding)))
 
     def _wrong(self) -> Sequence[Is]:
         if self.job.case.kernel is not None:
@@ -165,6 +166,10 @@ class CaseSearch:
     def _value(self, name: str, found: Mapping[str, Given]) -> Given | Sampled:
         value = found.get(name, self._base.values[name])
         return Given.of(value.numbers) if isinstance(value, Held) else value
+
+
+def _held(values: Values) -> dict[str, Held]:
+    return {name: Held(array) for name, array in values.items()}
 
 
 def usual(value: Value, base: Array) -> Interval:

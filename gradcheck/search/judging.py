@@ -19,8 +19,9 @@ from gradcheck.errors import EvaluationError, ShapeError
 from gradcheck.judging import ClaimCheck
 from gradcheck.oracles.exact import DeclinedError
 from gradcheck.place import Place
-from gradcheck.results import Result
+from gradcheck.results import Diagnosis, Result
 from gradcheck.runner import Job, _run_point
+from gradcheck.search.search import kind_of
 from gradcheck.second_claim import SecondClaim
 from gradcheck.second_order import SecondCheck
 from gradcheck.torch_state import checking
@@ -30,8 +31,12 @@ FOUND: Final = "found"
 """What the point of a finding is called."""
 
 
+_IN_SOME_CASES: Final = ("lost_outside", "sign_where_negative", "consequence")
+"""Kinds of mistakes in a formula that may be right elsewhere."""
+
+
 class _NoDiagnoses(Diagnoses):
-    """What is right at other points is not what it looks like at one where it is wrong."""
+    """None, where a point is only looked at."""
 
     def told(
         self,
@@ -58,6 +63,30 @@ class JudgedAt:
         self._base = base
 
     def __call__(self, values: Mapping[str, Value]) -> Sequence[Result] | None:
+        found = self._results(values, _NoDiagnoses())
+        return None if found is None else [replace(result, diagnosis=()) for result in found]
+
+    def diagnosed(
+        self, results: Sequence[Result], values: Mapping[str, Value]
+    ) -> tuple[Result, ...]:
+        """Results at a point, each with what its mistake looks like first.
+
+        What is right where the search began is wrong in some cases alone: then only such a mistake
+        is told.
+        """
+        told = {kind_of(one): one.diagnosis for one in self._results(values, Diagnoses()) or ()}
+        wrong = {kind_of(one) for one in self({}) or () if one.verdict == "fail"}
+
+        def first(result: Result) -> tuple[Diagnosis, ...]:
+            kind = kind_of(result)
+            fitting = [d for d in told.get(kind, ()) if kind in wrong or d.kind in _IN_SOME_CASES]
+            return tuple(fitting[:1])
+
+        return tuple(replace(result, diagnosis=first(result)) for result in results)
+
+    def _results(
+        self, values: Mapping[str, Value], diagnoses: Diagnoses
+    ) -> Sequence[Result] | None:
         job, base = self._job, self._base
         point = Point(FOUND, {**base.values, **values}, base.draw, ())
         has_kernel = job.case.kernel is not None
@@ -65,9 +94,8 @@ class JudgedAt:
             place = self._place(point)
             if place is not None and not _has_value(place):
                 return None
-            found = _run_point(job, point, False, _NoDiagnoses(), has_kernel=has_kernel)
-            results = [replace(result, diagnosis=()) for result in found]
-            return results if place is None else [_without_proven(place, one) for one in results]
+            found = list(_run_point(job, point, False, diagnoses, has_kernel=has_kernel))
+            return found if place is None else [_without_proven(place, one) for one in found]
 
     def _place(self, point: Point) -> Place | None:
         """None where it is an error that the function has no value, which is told."""
