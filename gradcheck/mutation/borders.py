@@ -80,8 +80,8 @@ def _between(near: Trial, far: Trial, share: float) -> Point:
 def points_beyond(case: Case, formulas: Iterable[Expression]) -> Iterator[Point]:
     """Points on the other side of numbers that choices compare with, as far as inputs alone say."""
     base = next(point for point in case.points if not point.again)
-    names = [name for name in case.inputs if isinstance(base.values[name], Given | Sampled)]
-    groups = [*([name] for name in names), *([names] if len(names) > 1 else [])]
+    names = case.inputs
+    groups = [*((name,) for name in names), *([names] if len(names) > 1 else [])]
     thresholds = _thresholds(case, [*_formulas(case), *formulas])
     for number, group in itertools.product(thresholds, groups):
         moved = {name: _beyond(case, base, name, number) for name in group}
