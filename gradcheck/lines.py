@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from gradcheck.errors import TooManyStepsError
 from gradcheck.functions import Environment, Recurrence, State, Step, trajectory
@@ -20,6 +20,10 @@ class Line(Step):
 
     def run(self, environment: Environment, meaning: Meaning) -> None:
         environment[self.name] = self.expression.settle(environment, meaning)
+
+
+HISTORIES: Final = "every state's values"
+"""No name that a file can have: where they are known already."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +75,7 @@ class Sweep:
         if count * self.cost > MAX_COST:
             raise TooManyStepsError(f"{count:,} steps take more than {MAX_COST:,} operations")
         values = {line.name: line.start.settle(scope, meaning) for line in self.carried}
-        inside = {**scope, **self._histories(scope, meaning)}
+        inside = {**scope, **(scope.get(HISTORIES) or self.histories(scope, meaning))}
         seen: list[Environment] = []
         for step in range(count - 1, -1, -1) if self.is_reverse else range(count):
             before = values
@@ -88,7 +92,7 @@ class Sweep:
         for name in values:
             scope[trajectory(name)] = [one[name] for one in by_step]
 
-    def _histories(self, scope: Scope, meaning: Meaning) -> Environment:
+    def histories(self, scope: Scope, meaning: Meaning) -> Environment:
         """Every state's values from the start on, stacked: [steps + 1, ...]."""
         after = self.recurrence.unroll(dict(scope), meaning)
         return {

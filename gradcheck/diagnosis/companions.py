@@ -18,7 +18,7 @@ def companions(formula: Expression) -> Iterator[Part]:
     """
     editor = Editor(formula)
     for node in values_of(formula.tree):
-        if not isinstance(node, Call) or node.word.is_pulled_back:
+        if not isinstance(node, Call):
             continue
         parts = {
             parameter.name: editor.part(argument)

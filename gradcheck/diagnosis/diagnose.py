@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from functools import cached_property
-from itertools import islice, permutations, repeat, zip_longest
+from itertools import chain, islice, permutations, repeat, zip_longest
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -138,7 +138,8 @@ class _Search:
 
     def told_at_its_point(self) -> list[Diagnosis]:
         """What fits there, where several numbers of the derivative say so."""
-        if self.evidence is None or np.count_nonzero(self.evidence.truth) < FEWEST:
+        is_telling = self.evidence is not None and np.count_nonzero(self.evidence.truth) >= FEWEST
+        if not is_telling or self.suspect.cost > MOST_OPERATIONS // 2048:
             return []
         return [*self._mended(changes), *self._constants()]
 
@@ -359,8 +360,9 @@ class _Search:
             zip(repairs(expression, self._surroundings), repeat(expression))
             for expression in self._open
         ]
-        most = MOST_OPERATIONS // self.suspect.cost
-        for repair, expression in islice(_in_turn(each), most):
+        count = len(list(own_expressions(self.written)))
+        ordered = chain(_in_turn(each[:count]), _in_turn(each[count:]))
+        for repair, expression in islice(ordered, MOST_OPERATIONS // self.suspect.cost):
             if self.suspect.is_right(replaced(self.written, expression, repair.expression)):
                 one = Diagnosis(repair.kind, self._placed(expression, repair))
                 if repair.meant:
@@ -423,7 +425,8 @@ class _Search:
             parts = {**parts, **steps}
             whole = {*self.suspect.case.sizes, *(text.partition("[")[0] for text in steps)}
             sums = set(self.written.own.names) - {*local, self.written.name}
-            near = [n for n in names if not ("[" in n or "/" in n or n in whole or n in sums)]
+            written = {name for line in self._lines for name in line.expression.names}
+            near = [n for n in names if n in written - {*whole, *sums, *local}]
             names = (*local, *steps, *near)
         return Surroundings(
             {**shapes, **dict.fromkeys(local)},

@@ -540,7 +540,6 @@ class _Repairer:
         for part in parts:
             if id(part.node) not in self.signs:
                 yield from self._multiplied(part)
-        for part in parts:
             yield from self._slopes(part)
         for part in parts:
             if not isinstance(part.node, Number):

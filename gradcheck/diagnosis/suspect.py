@@ -29,7 +29,7 @@ from gradcheck.language.editing import Editor, Part
 from gradcheck.language.expression import Expression
 from gradcheck.language.leibniz import Link
 from gradcheck.language.tree import Call, Name, values_of
-from gradcheck.lines import PassFormula, Sweep
+from gradcheck.lines import HISTORIES, PassFormula, Sweep
 from gradcheck.modes import JVP, OBJECTIVE, PARAMETER
 from gradcheck.oracles import autograd
 from gradcheck.place import CPU, Place
@@ -160,7 +160,7 @@ class Suspect:
             truth = autograd.jacobian(place.segment(self.claim), value, place.meaning())
         if not torch.isfinite(truth).all():
             return None
-        held = {**place.environment, **self._links(place)}
+        held = {**place.environment, **self._links(place), **self._histories(place)}
         return Spot(place, array_of(truth), held, output, input)
 
     def evidence(self, written: Written) -> Evidence | None:
@@ -296,6 +296,13 @@ class Suspect:
                     jacobian = autograd.jacobian(place.segment(claim), value, place.meaning())
                     found[name] = _short(jacobian, output.ndim)
         return found
+
+    def _histories(self, place: Place) -> Environment:
+        """The values of states that a hand-written pass takes, which no change of it changes."""
+        own = self.written.own if isinstance(self.written, PassFormula) else None
+        if not isinstance(own, Sweep):
+            return {}
+        return {HISTORIES: own.histories(place.environment, place.meaning())}
 
     @cached_property
     def choices(self) -> tuple[Part, ...]:
