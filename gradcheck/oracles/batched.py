@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gradcheck.ball import Array
-from gradcheck.oracles.rounding import deviation, repeated, to_array
+from gradcheck.oracles.rounding import deviation, deviation_where_finite, repeated, to_array
 
 Function = Callable[[Tensor], Tensor]
 
@@ -71,6 +71,13 @@ class Batched:
         """How far rounding moves each entry of its value at the point."""
         disturb = repeated(lambda: self._function(self._point.detach().clone()).to(torch.float64))
         return deviation(disturb, self.epsilon / 2, samples=2)[1].reshape(-1)
+
+    def rounding_at(self, points: Array) -> Array:
+        """How far rounding moves its values at points (count, inputs): (count, outputs)."""
+        tensors, can_vmap = torch.from_numpy(points).to(self._point.device), self._vmap
+        moved = deviation_where_finite(repeated(lambda: self.values(tensors)), self.epsilon / 2)
+        self._vmap = can_vmap  # though it may refuse what noise makes of a value
+        return moved
 
     def __call__(self, points: Array) -> Array:
         """Its values at points (count, inputs): (count, outputs)."""

@@ -25,8 +25,9 @@ EPSILON: Final = float(np.finfo(np.float64).eps)
 SMALLEST: Final = math.ulp(0.0)
 """What a value that underflows is off by, at least."""
 _UNEVEN: Final = np.array([1.375, 0.90625, 1.15625, 0.84375])[:, None]
-"""Factors of the finest steps: at powers of two alone every level may round f the same way."""
+"""Factors of steps, of the finest at least: at powers of two all may round f the same way."""
 _MOST_CLIMBS: Final = 32
+_FEW_TIMES: Final = 8.0
 _CLOSE: Final = 2.0**-10  # of the scale: wider steps see the function's own oscillations
 _ROUNDING: Final = 2.0**-24
 """A deviation below this part of |f| is taken for rounding, if it behaves like that."""
@@ -36,18 +37,20 @@ _ABRUPT: Final = 2.0**-8
 
 
 @np.errstate(over="ignore")
-def ladder(x: Array, bits: int = 53) -> tuple[Array, Array]:
+def ladder(x: Array, bits: int = 53, *, is_sum: bool = False) -> tuple[Array, Array]:
     """Steps for the inputs `x` (n,) in powers of two, as (levels, n); 0 where there is none.
 
     They start at the scale s = 4·2^⌊log₂|x|⌋ (4 at x = 0), (n,), which comes second, and fall by 4
     a level down to 4 ulp of an x of so many bits. For |x| < 1 they climb from s up to 4, since x
-    itself may be the wrong scale.
+    itself may be the wrong scale. For a sum no two levels are a power of two apart: what is 0 but
+    for rounding may grow as the step does there, and no mode sees the roundings inside of a sum.
     """
     own = binade(x)
     falling = np.array([*range(0, bits - 4, 2), bits - 4, bits - 3, bits - 1])[:, None]
     exponents = np.vstack([_climb(own), own + 2 - falling])
     steps = np.ldexp(1.0, np.minimum(exponents, 1023))
-    steps[-NOISE_LEVELS:] *= _UNEVEN
+    parts = len(steps) if is_sum else NOISE_LEVELS
+    steps[-parts:] *= np.resize(_UNEVEN[::-1], parts)[::-1, None]
     # The difference of two points must not overflow.
     usable = (exponents <= 1020) & np.isfinite(x + steps) & np.isfinite(x - steps)
     return np.where(usable, steps, 0.0), np.ldexp(4.0, own)
@@ -73,6 +76,26 @@ def moved(forward: Array, backward: Array, centre: Array) -> Flags:
     return changes
 
 
+def in_turn(steps: Array) -> Array:
+    """One step a level, up and down in turn."""
+    moves = steps.copy()
+    moves[1::2] *= -1
+    return moves
+
+
+def rounding_by_level(centre: Array, beside: Array) -> Array:
+    """How far rounding moves f at every level, (levels, entries).
+
+    `centre`, (entries,), is how far at the point, `beside` at one side of it: at the finest levels
+    that is the point. What is only a few times `centre` is no more than that: both are measured.
+    """
+    finest = beside[-NOISE_LEVELS:].max(axis=0)
+    centre = np.where(finest > _FEW_TIMES * centre, finest, centre)
+    largest = np.maximum(beside, np.vstack([beside[1:], beside[-1:]]))
+    result: Array = np.where(largest > _FEW_TIMES * centre, largest, centre)
+    return result
+
+
 Scan = Callable[[NDArray[np.intp], Array, Array], Array]
 """The largest second difference of f on an even grid over ±width, of each entry.
 
@@ -84,8 +107,9 @@ class Samples(NamedTuple):
     """The steps and the values f(x + h), f(x − h), (levels, entries), and f(x), (entries,).
 
     `step` is the realised one, ((x + h) − (x − h))/2; `scale` is the s of each entry's ladder. The
-    entries are of these outputs, `output`, by one input or another. `rounding` is how far
-    rounding inside f moves f(x): differences miss it where every step lands on the same stair.
+    entries are of these outputs, `output`, by one input or another. `rounding`, (levels, entries),
+    is how far rounding inside f moves f(x) and what is so far from it: differences miss it where
+    every step lands on the same stair, or all of them are rounded alike.
     `epsilon` is that of the dtype in which f computes. Of a sum of many changes, `is_sum`, the
     size says nothing of the terms'. `scan` looks closer at some of the entries, which it knows by
     the numbers `entry`.
@@ -117,7 +141,7 @@ class Samples(NamedTuple):
             self.forward[:, entries],
             self.backward[:, entries],
             self.centre[entries],
-            self.rounding[entries],
+            self.rounding[:, entries],
             self.epsilon,
             self.is_sum,
             self.scan,

@@ -26,6 +26,7 @@ SPACING: Final = 2.0**-13
 _WIDE: Final = (1 / 16, 7 / 256, 3 / 256, 5 / 1024, 1 / 512)
 _NOT_AS_WIDE: Final = (15 / 2048, 17 / 8192)
 """Where every evaluation counts, since none is shared with others."""
+_FINE: Final = 3
 _FEW: Final = 16
 """Outputs, fewer of which show too little of the noise."""
 _SAFETY: Final = 4.0
@@ -82,16 +83,16 @@ class Line(NamedTuple):
 
 
 class Sum:
-    """Values at equally spaced points −n … n in their difference of order 2n.
+    """Values at equally spaced points, from `first` on, in their difference of an order.
 
-    It is scaled to the standard deviation of a value's noise (see `brief.probe`).
+    It is scaled to the standard deviation of a value's noise (see `brief.probe`). One of points to
+    both sides alike is blind to noise that is odd, as where a function rounds −x as it does x.
     """
 
-    def __init__(self, half: int, like: Tensor) -> None:
-        scale = math.sqrt(math.comb(4 * half, 2 * half))
+    def __init__(self, first: int, order: int, like: Tensor) -> None:
+        scale = math.sqrt(math.comb(2 * order, order))
         self._weights = {
-            SPACING * (k - half): (-1) ** k * math.comb(2 * half, k) / scale
-            for k in range(2 * half + 1)
+            SPACING * (first + k): (-1) ** k * math.comb(order, k) / scale for k in range(order + 1)
         }
         self.total = torch.zeros_like(like)
 
@@ -106,13 +107,14 @@ def slopes_along(line: Line, *, enough: float, subgradient: bool = False) -> lis
     Where a few steps to either side leave a radius above `enough`, and above 2⁻³⁰ of the
     value, a whole ladder of steps is climbed.
     """
-    fine = 3 if len(line.value) < _FEW else 2
+    fine = _FINE if len(line.value) < _FEW else 2
     wide = _WIDE if line.function.chunk > 1 else _NOT_AS_WIDE
     steps = (*wide, *(SPACING * k for k in range(fine, 0, -1)))
     both = [*steps, *(-h for h in steps)]
+    beyond = [] if fine == _FINE else [_FINE * SPACING]
     with torch.no_grad(), np.errstate(all="ignore"):
-        sums = [Sum(half, line.value) for half in range(2, fine + 1)]
-        changes = line.changes(both, sums)
+        sums = [Sum(-2, 5, line.value), *([Sum(-3, 6, line.value)] if fine == _FINE else [])]
+        changes = line.changes([*both, *beyond], sums)[: len(both)]
         deviation = torch.stack([one.total.abs() for one in sums]).amax(dim=0)
         noise = _SAFETY * torch.hypot(
             torch.linalg.vector_norm(line.cotangents * deviation, dim=1),

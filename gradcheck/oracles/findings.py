@@ -68,7 +68,7 @@ class Findings(NamedTuple):
         if moved.all():
             return cls._of_moved(samples)
         # The others have slope 0, to within the rounding that nothing shows.
-        noise = np.maximum(samples.epsilon * np.abs(samples.centre), samples.rounding)
+        noise = np.maximum(samples.epsilon * np.abs(samples.centre), samples.rounding[-1])
         bound = _STILL * np.maximum(noise, SMALLEST) / samples.step.max(axis=0) + SMALLEST
         found = cls.smooth(Candidates(np.zeros(len(moved)), bound))
         if moved.any():

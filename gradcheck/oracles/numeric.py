@@ -13,10 +13,24 @@ from torch import Tensor
 from gradcheck.ball import Array, Ball
 from gradcheck.oracles import brief
 from gradcheck.oracles.batched import Batched, Function
-from gradcheck.oracles.differences import EPSILON, Effort, Samples, Scan, ladder
+from gradcheck.oracles.differences import (
+    EPSILON,
+    Effort,
+    Samples,
+    Scan,
+    in_turn,
+    ladder,
+    rounding_by_level,
+)
 from gradcheck.oracles.extrapolation import Candidates
 from gradcheck.oracles.findings import Findings
-from gradcheck.oracles.rounding import BESIDE, Disturb, deviation
+from gradcheck.oracles.rounding import (
+    BESIDE,
+    Disturb,
+    deviation,
+    deviation_where_finite,
+    repeated,
+)
 
 Indices = NDArray[np.intp]
 
@@ -162,10 +176,12 @@ def _look_at_curves(curves: Sequence[Curve]) -> tuple[Findings, list[int]]:
 def _climbed_curves(curves: Sequence[Curve]) -> Findings:
     """What whole ladders find."""
     x = np.array([curve.point for curve in curves])
-    steps, scale = ladder(x)
+    is_sum = any(curve.is_sum for curve in curves)
+    steps, scale = ladder(x, is_sum=is_sum)
     displaced, values = _values(curves, x, np.concatenate([steps, -steps]))
-    rounding = [deviation(curve.disturb, _HALF_ULP, BESIDE)[1] for curve in curves]
     levels = len(steps)
+    centre = [deviation(curve.disturb, _HALF_ULP, BESIDE)[1] for curve in curves]
+    beside = [_rounding_at(*pair) for pair in zip(curves, (x + in_turn(steps)).T, strict=True)]
     return Findings.of(
         Samples(
             output=np.arange(len(curves)),
@@ -174,10 +190,16 @@ def _climbed_curves(curves: Sequence[Curve]) -> Findings:
             forward=values[1 : levels + 1],
             backward=values[levels + 1 :],
             centre=values[0],
-            rounding=np.array(rounding),
-            is_sum=any(curve.is_sum for curve in curves),
+            rounding=rounding_by_level(np.array(centre), np.stack(beside, axis=1)),
+            is_sum=is_sum,
         )
     )
+
+
+def _rounding_at(curve: Curve, points: Array) -> Array:
+    """How far rounding moves a curve at some points."""
+    given = torch.from_numpy(points.copy())
+    return deviation_where_finite(repeated(lambda: curve.value(given)), _HALF_ULP)
 
 
 def _values(curves: Sequence[Curve], x: Array, offsets: Array) -> tuple[Array, Array]:
@@ -258,12 +280,20 @@ def _climbed(function: Batched, inputs: Indices) -> Iterator[tuple[Indices, Find
             forward=forward,
             backward=backward,
             centre=np.tile(function.value, len(entries)),
-            rounding=np.tile(function.rounding, len(entries)),
+            rounding=_rounding(function, steps[:, chosen], entries),
             epsilon=function.epsilon,
             scan=_scan(function, entries),
             entry=np.arange(len(entries) * outputs),
         )
         yield entries, Findings.of(samples)
+
+
+def _rounding(function: Batched, steps: Array, entries: Indices) -> Array:
+    """How far rounding moves the values at the point and beside it, (levels, entries)."""
+    displaced = function.rounded(function.x[entries] + in_turn(steps))
+    beside = function.rounding_at(_points(function.x, displaced, entries))
+    centre = np.tile(function.rounding, len(entries))
+    return rounding_by_level(centre, beside.reshape(len(steps), -1))
 
 
 def _scan(function: Batched, inputs: Indices) -> Scan:
@@ -307,12 +337,14 @@ def _sample(
 
     The values are (2·levels·inputs, outputs) and (points, outputs), of one batch.
     """
-    levels, inputs = steps.shape
-    x, others = function.x, len(beside)
-    displaced = function.rounded(x[entries] + np.concatenate([steps, -steps]))
-    points = np.empty((others + 2 * levels * inputs, x.size))
-    points[:others], points[others:] = beside, x
-    moved = points[others:].reshape(2 * levels, inputs, x.size)
-    moved[:, np.arange(inputs), entries] = displaced
-    values = function(points)
+    levels, others = len(steps), len(beside)
+    displaced = function.rounded(function.x[entries] + np.concatenate([steps, -steps]))
+    values = function(np.concatenate([beside, _points(function.x, displaced, entries)]))
     return displaced[:levels] - displaced[levels:], values[others:], values[:others]
+
+
+def _points(x: Array, displaced: Array, entries: Indices) -> Array:
+    """Points at each of which one entry of x is displaced, (rows·entries, inputs)."""
+    points = np.tile(x, (*displaced.shape, 1))
+    points[:, np.arange(len(entries)), entries] = displaced
+    return points.reshape(-1, len(x))

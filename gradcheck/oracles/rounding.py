@@ -81,6 +81,12 @@ def deviation(
     return values[0], np.where(np.isnan(largest), np.inf, largest)
 
 
+def deviation_where_finite(disturb: Disturb, unit: float) -> Array:
+    """The distance alone; 0 where the undisturbed value is not finite, which nothing is near."""
+    value, largest = deviation(disturb, unit, samples=2)
+    return np.where(np.isfinite(value), largest, 0.0)
+
+
 def spread(first: Tensor, second: Tensor) -> tuple[float, float]:
     """How far two evaluations of the same differ, and the size of what they give."""
     if torch.equal(first, second):

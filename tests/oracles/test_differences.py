@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gradcheck.ball import Array
-from gradcheck.oracles.differences import Samples, differences, ladder
+from gradcheck.oracles.differences import Samples, differences, ladder, rounding_by_level
 
 
 def steps_of(x: float) -> list[float]:
@@ -61,7 +61,7 @@ def samples(values: Array, centre: float) -> Samples:
         forward,
         backward,
         np.array([centre]),
-        np.zeros(1),
+        np.zeros(step.shape),
     )
 
 
@@ -90,3 +90,21 @@ def test_noise_is_what_the_finest_levels_show() -> None:
 def test_jump_is_not_noise() -> None:
     found = differences(samples(np.stack([np.ones(8), np.zeros(8)]), 1.0))
     assert (found.noise < 1e-15).all()
+
+
+def test_no_two_steps_for_a_sum_are_a_power_of_two_apart() -> None:
+    steps, _ = ladder(np.array([0.0]), is_sum=True)
+    parts = np.frexp(steps[:, 0])[0]
+    assert (parts[1:] != parts[:-1]).all()
+
+
+def test_rounding_beside_the_point_counts_where_it_is_many_times_as_large() -> None:
+    beside = np.array([[8.0, 9.0], [7.0, 8.0], [1.0, 7.0], *[[0.0, 2.0]] * 4])
+    found = rounding_by_level(np.array([0.0, 1.0]), beside)
+    assert found[:, 0].tolist() == [8, 7, 1, 0, 0, 0, 0]
+    assert found[:, 1].tolist() == [9, 1, 1, 1, 1, 1, 1]
+
+
+def test_rounding_at_the_finest_steps_is_that_at_the_point() -> None:
+    beside = np.array([[0.0], [3.0], [0.0], [0.0], [2.0], [0.0]])
+    assert (rounding_by_level(np.zeros(1), beside) == 2).all()

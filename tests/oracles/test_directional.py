@@ -117,3 +117,13 @@ def test_roughly_is_good_to_eight_digits() -> None:
     found = along_roughly(line(lambda x: torch.sin(weight @ x), x, d, normal(30)))
     truth = torch.cos(weight @ x) * (weight @ d)
     assert (found - truth).abs().max() < 1e-6 * truth.abs().max()
+
+
+@pytest.mark.parametrize("outputs", [1, 2_000])
+def test_rounding_that_is_odd_about_the_point_is_noise(outputs: int) -> None:
+    def centred(x: Tensor) -> Tensor:
+        return (x - x.mean()).sum().expand(outputs)
+
+    x, u, d = torch.zeros(2_000, dtype=torch.float64), normal(outputs), normal(2_000, seed=5)
+    (ball,) = slopes_along(line(centred, x, d, u), enough=1e-20)
+    assert holds(ball, 0.0)

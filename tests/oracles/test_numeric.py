@@ -494,6 +494,22 @@ def test_stair_of_rounding_is_not_taken_for_a_constant() -> None:
         assert abs(answer.midpoint - 1e-9) <= 2 * answer.radius
 
 
+@pytest.mark.parametrize("point", [[0.0, 0.0, 0.0], [0.0, 1.0, 0.0], [1e-200, 3.0, 1e-7]])
+def test_what_rounding_leaves_of_terms_that_cancel_is_no_derivative(point: list[float]) -> None:
+    answer = jacobian(lambda x: (x - x.mean()).sum(), tensor(point))
+    assert (np.abs(answer.midpoint) <= 2 * answer.radius).all()
+    assert (answer.radius < 1e-10).all()
+
+
+def test_rounding_beside_the_point_is_seen_though_the_curve_is_exact_at_it() -> None:
+    thirds = slope(lambda x: x / 3 + x / 3 + x / 3 - x, tensor(0.0))
+    tenths = slope(lambda x: x * 0.1 * 10 - x, tensor(0.0))
+    assert holds(thirds, 0.0)
+    assert holds(tenths, 0.0)
+    assert thirds.radius < 1e-12
+    assert tenths.radius < 1e-12
+
+
 @pytest.mark.parametrize("budget", [1, 100, 1000])
 def test_batches_respect_the_memory_budget(budget: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batched, "CHUNK_ELEMENTS", budget)
