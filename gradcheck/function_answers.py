@@ -201,14 +201,18 @@ class Reverse(Whole):
         return "" if loss <= resolution else _few_digits(loss)
 
     def _loss(self) -> float:
-        """How far a pass is off the product, relative to the largest sum of its terms' sizes."""
+        """How far a pass is off the product, relative to the largest sum of its terms' sizes.
+
+        Terms that are 0 but for rounding have no size.
+        """
         jacobian, u = rounding.to_array(self.found), self.random
+        known = np.where(np.abs(jacobian) > self.rounded.radius, np.abs(jacobian), 0.0)
         with np.errstate(invalid="ignore", over="ignore"):
             apart = np.abs(u @ jacobian - rounding.to_array(self._pass))
-            size = np.abs(u) @ np.abs(jacobian)
-        known = np.isfinite(apart) & np.isfinite(size)
-        largest = size.max(initial=0.0, where=known)
-        return float(apart.max(initial=0.0, where=known) / largest) if largest else 0.0
+            size = np.abs(u) @ known
+        is_finite = np.isfinite(apart) & np.isfinite(size)
+        largest = size.max(initial=0.0, where=is_finite)
+        return float(apart.max(initial=0.0, where=is_finite) / largest) if largest else 0.0
 
     @cached_property
     def random(self) -> Array:

@@ -125,6 +125,25 @@ WIDE = {
 }
 
 
+NOTHING = {
+    "centred": lambda x: (x - x.mean()).sum(),
+    "centred, beside a line": lambda x: (x - x.mean()).sum() + 3 * x[0],
+    "a mean of what is centred": lambda x: (x - x.mean()).mean(),
+    "probabilities": lambda x: torch.softmax(x, 0).sum(),
+    "normalised": lambda x: functional.layer_norm(x, x.shape).sum(),
+    "thirds": lambda x: (x / 3 + x / 3 + x / 3 - x).sum(),
+    "a variance": lambda x: (x**2).mean() - x.mean() ** 2 - x.var(unbiased=False),
+}
+"""Functions that are constant, or a line, but for rounding."""
+
+
+@pytest.mark.parametrize("function", NOTHING.values(), ids=NOTHING)
+@pytest.mark.parametrize("size", [0.0, 1e-30, 1.0])
+def test_where_all_but_rounding_cancels_nobody_is_accused(function, size):
+    report = gradcheck.check(function, size * normal(3), conditions="none")
+    assert report.ok, str(report)
+
+
 def singular(a):
     """As a determinant where rounding decides whether two rows are one."""
     apart = (a[0] - a[1]).abs().sum()
