@@ -42,7 +42,7 @@ def ladder(x: Array, bits: int = 53, *, is_sum: bool = False) -> tuple[Array, Ar
 
     They start at the scale s = 4·2^⌊log₂|x|⌋ (4 at x = 0), (n,), which comes second, and fall by 4
     a level down to 4 ulp of an x of so many bits. For |x| < 1 they climb from s up to 4, since x
-    itself may be the wrong scale. For a sum no two levels are a power of two apart: what is 0 but
+    itself may be the wrong scale. For a sum no level is a power of two from the next: what is 0 but
     for rounding may grow as the step does there, and no mode sees the roundings inside of a sum.
     """
     own = binade(x)

@@ -122,9 +122,9 @@ def _below(exponents: Array, limit: float) -> Flags:
 
 
 def _persists(found: Differences, last: Indices) -> Flags:
-    """Whether one of the two finest levels, noisy as they are, still shows the kink of `last`."""
-    bend = found.second / found.step
-    shown: Flags = np.any(bend[-2:] >= _at(bend, last) / 4, axis=0)
+    """Whether one of the two finest levels still shows the kink of `last`, or is too noisy to."""
+    faint = _at(found.second / found.step, last) / 4 * found.step[-2:]
+    shown: Flags = np.any((found.second[-2:] >= faint) | (faint <= found.noise[-2:]), axis=0)
     return shown
 
 
