@@ -307,6 +307,21 @@ def test_nothing_to_differentiate_by():
         gradcheck.check(lambda n: n, 3)
 
 
+def stepped(x):
+    """Continuous at 0, where its one-sided derivatives are -1 and 0."""
+    return (x * torch.floor(10 * x)).sum()
+
+
+@pytest.mark.parametrize("written", [None, {"x": lambda x: torch.floor(10 * x)}])
+@pytest.mark.parametrize("others", [[], [2.71], [1e3 + 0.05], [2.71, -3.35]])
+def test_a_kink_beside_what_is_large_accuses_nobody(others, written):
+    x = torch.tensor([0, *others], dtype=torch.float64)
+    told = only(gradcheck.check(stepped, x, derivatives=written))
+    assert (told.verdict, told.blame) == ("inconclusive", "function")
+    assert "the one-sided derivatives are -1 and 0" in told.notes[0]
+    assert gradcheck.check(stepped, x, derivatives=written, subgradient=True).verdict != "fail"
+
+
 def test_a_kink_is_right_in_between_only_where_that_is_asked_for():
     at = torch.tensor([0.0, 1.0], dtype=torch.float64)
     assert gradcheck.check(torch.relu, at).verdict == "inconclusive"

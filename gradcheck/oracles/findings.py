@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gradcheck.ball import SIDED, Array, Ball, Between
 from gradcheck.oracles.differences import SMALLEST, Flags, Samples, differences
 from gradcheck.oracles.extrapolation import Candidates, extrapolate
-from gradcheck.oracles.one_sided import sides
+from gradcheck.oracles.one_sided import jump, sides
 from gradcheck.oracles.singularity import Kind, kinds
 
 Shape = tuple[int, ...]
@@ -79,7 +79,7 @@ class Findings(NamedTuple):
     def _of_moved(cls, samples: Samples) -> Findings:
         found = differences(samples)
         estimate, kind = extrapolate(found), kinds(samples, found)
-        radius = np.where(kind, np.inf, estimate.bound)
+        radius = np.where(kind, np.inf, np.fmax(estimate.bound, jump(found) / 2))
         smooth = cls.smooth(Candidates(estimate.value, radius))._replace(kind=kind)
         is_sided = np.isin(kind, _SIDED)
         if not is_sided.any():

@@ -16,6 +16,8 @@ from gradcheck.oracles.singularity import STEEP, exponents
 
 _SLOW: Final = 4.0
 """A side of h·√h, say, is no power series: times the bound on the error of one that is."""
+_SHOWN: Final = 2.0
+"""Times its bound: a jump of the derivative that is larger is one."""
 
 
 class Sides(NamedTuple):
@@ -34,6 +36,17 @@ def sides(samples: Samples, found: Differences) -> Sides:
         _side(samples, found, (samples.centre - samples.backward) / samples.step),
         _side(samples, found, (samples.forward - samples.centre) / samples.step),
     )
+
+
+def jump(found: Differences) -> Array:
+    """How far apart the one-sided derivatives are, (entries,); 0 where that may be rounding.
+
+    Differences to both sides alike have none of it, and noise may hide it at all but a few steps.
+    """
+    noise = 2 * found.noise / found.step
+    limit = best(neville(found.second / found.step, noise, found.step, power=1))
+    shown: Array = np.where(np.abs(limit.value) > _SHOWN * limit.bound, np.abs(limit.value), 0.0)
+    return shown
 
 
 def _side(samples: Samples, found: Differences, slope: Array) -> Candidates:

@@ -564,6 +564,8 @@ SINGULAR: list[tuple[Scalar, float, str]] = [
     (lambda x: torch.clamp(x, -1, 1), 1.0, sided("1", "0")),
     (lambda x: torch.nn.functional.leaky_relu(x, 0.25), 0.0, sided("0.25", "1")),
     (lambda x: torch.maximum(x, x * x), 1.0, sided("1", "2")),
+    (lambda x: x * torch.floor(10 * x) + 73, 0.0, sided("-1", "0")),
+    (lambda x: torch.relu(x) + 1e8, 0.0, sided("0", "1")),
     (lambda x: torch.abs(torch.sin(x)) + torch.exp(x), 0.0, sided("0", "2")),
     (lambda x: torch.abs(torch.sin(x) - torch.sin(tensor(1.0))), 1.0, sided("-0.5403", "0.5403")),
     (torch.floor, 2.0, JUMP),
@@ -598,6 +600,17 @@ def test_singularity_has_no_bound_and_a_note(
     ball = method(function, tensor(x), effort=effort)
     assert np.isinf(ball.radius)
     assert ball.notes == (note,)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("large", [1e10, 1e12, 1e14])
+@pytest.mark.parametrize("rest", [lambda x: 0 * x, lambda x: x**2, lambda x: 1 - torch.cos(x)])
+def test_a_kink_that_noise_hides_at_most_steps_leaves_both_sides_possible(
+    rest: Scalar, large: float, method: Callable[..., Ball]
+) -> None:
+    ball = method(lambda x: torch.relu(x) + rest(x) + large, tensor(0.0))
+    assert holds(ball, 0.0)
+    assert holds(ball, 1.0)
 
 
 BETWEEN: list[tuple[Scalar, float, list[float], list[float]]] = [
