@@ -25,6 +25,9 @@ UNITS: Final = 64.0
 """Half units in the last place of what is summed, within which two sums are the same."""
 RADII: Final = 10.0
 """How many measured radii two answers may differ by before they are two."""
+LARGE: Final = 2.0**10
+LARGE_OF_HALF: Final = 2.0**4
+"""Times a vector, to see whether something large is treated in another way."""
 _SEED: Final = 20_231
 
 
@@ -150,8 +153,113 @@ def _measured(evaluate: Callable[[], Tensor], found: Tensor, dtype: torch.dtype)
     return rounding.measure(rounding.repeated(evaluate, found), dtype)
 
 
-class Reverse(Whole):
-    """torch's Jacobian in reverse mode, and whether its backward passes are one linear map."""
+class Mode(Whole):
+    """A Jacobian of torch's, and whether the passes that gave it are one linear map.
+
+    A pass with a random vector v, of cotangents or of tangents, is v · J or v · Jᵀ.
+    """
+
+    name: str
+    given: str
+    _function: PythonFunction
+
+    @cached_property
+    def random(self) -> Array:
+        """The vector of all entries of what a pass is given."""
+        return np.concatenate([*self._random, np.zeros(0)])
+
+    @cached_property
+    def rounded_pass(self) -> Ball:
+        """What a pass gives for that, with what rounding may have done to it, measured."""
+        return _measured(self._again, self._pass, self._function.dtype)
+
+    @cached_property
+    def _random(self) -> Sequence[Array]:
+        """Of each input or output, in as many digits as its dtype has."""
+        drawn = _signed(tuple(leaf.count for leaf in self._leaves))
+        return [_held_by(*pair) for pair in zip(self._leaves, drawn, strict=True)]
+
+    @cached_property
+    def _pass(self) -> Tensor:
+        raise NotImplementedError
+
+    def _again(self) -> Tensor:
+        """The same pass, of a new evaluation."""
+        raise NotImplementedError
+
+    @property
+    def _leaves(self) -> Sequence[Leaf]:
+        """The outputs or inputs that a pass is given a vector of."""
+        raise NotImplementedError
+
+    def _lying(self, jacobian: Array) -> Array:
+        """The matrix that v is multiplied with."""
+        raise NotImplementedError
+
+    def _strays(self, resolution: float) -> str:
+        """Why a pass is not the product, if rounding does not explain it.
+
+        What rounding takes from it beyond the resolution, though float64 or float32 have that, is
+        more than rounding.
+        """
+        if not self._differ_by_rounding():
+            return (
+                f"the {self.name} is not linear in its {self.given}: a pass with random "
+                f"{self.given}s is not their product with the Jacobian"
+            )
+        is_wide = self._function.dtype in (torch.float64, torch.float32)
+        loss = self._loss() if is_wide else 0.0
+        if loss <= resolution:
+            return ""
+        return (
+            f"the {self.name} rounds its {self.given} to fewer digits than its dtype has: a pass "
+            f"with random ones is off their product with the Jacobian by {loss:.2g} of its size"
+        )
+
+    @property
+    def _matrix(self) -> Array:
+        return self._lying(rounding.to_array(self.found))
+
+    def _loss(self) -> float:
+        """How far a pass is off the product, relative to the largest sum of its terms' sizes.
+
+        Terms that are 0 but for rounding have no size.
+        """
+        jacobian, v = self._matrix, self.random
+        radius = self._lying(self.rounded.radius)
+        known = np.where(np.abs(jacobian) > radius, np.abs(jacobian), 0.0)
+        with np.errstate(invalid="ignore", over="ignore"):
+            apart = np.abs(v @ jacobian - rounding.to_array(self._pass))
+            size = np.abs(v) @ known
+        is_finite = np.isfinite(apart) & np.isfinite(size)
+        largest = size.max(initial=0.0, where=is_finite)
+        return float(apart.max(initial=0.0, where=is_finite) / largest) if largest else 0.0
+
+    def _is_product(self) -> bool:
+        jacobian, v, found = self._matrix, self.random, rounding.to_array(self._pass)
+        unit, smallest = rounding.precision_of(self._function.dtype)
+        with np.errstate(invalid="ignore", over="ignore"):
+            slack = UNITS * (unit * (np.abs(v) @ np.abs(jacobian)) + smallest)
+            apart = np.abs(v @ jacobian - found)
+        # What is not finite says nothing of sums.
+        return bool((~np.isfinite(slack) | (apart <= slack)).all())
+
+    def _differ_by_rounding(self) -> bool:
+        """Whether rounding, as it is measured, explains what the two are apart."""
+        jacobian, v, single = self._matrix, self.random, self.rounded_pass
+        with np.errstate(invalid="ignore"):
+            apart = np.abs(v @ jacobian - single.midpoint)
+            # A single pass is measured for far less than the Jacobian.
+            if (~np.isfinite(apart) | (apart <= RADII * single.radius)).all():
+                return True
+            radius = np.abs(v) @ self._lying(self.rounded.radius) + single.radius
+        return bool((~np.isfinite(apart) | (apart <= RADII * radius)).all())
+
+
+class Reverse(Mode):
+    """torch's Jacobian in reverse mode."""
+
+    name, given = "backward", "cotangent"
 
     def __init__(self, function: PythonFunction) -> None:
         self._function = function
@@ -177,8 +285,7 @@ class Reverse(Whole):
     def nonlinearity(self, resolution: float) -> str:
         """Why a pass with random cotangents is not their product with the Jacobian, if it is not.
 
-        Where a batched pass does not, the Jacobian is found anew, row by row. What rounding takes
-        from it beyond the resolution, though float64 or float32 have that, is more than rounding.
+        Where a batched pass does not, the Jacobian is found anew, row by row.
         """
         if self._is_product():
             return ""
@@ -191,49 +298,17 @@ class Reverse(Whole):
                     "were looked at",
                 )
                 return ""
-        if not self._differ_by_rounding():
-            return (
-                "the backward is not linear in its cotangent: a pass with random cotangents is "
-                "not their product with the Jacobian"
-            )
-        is_wide = self._function.dtype in (torch.float64, torch.float32)
-        loss = self._loss() if is_wide else 0.0
-        return "" if loss <= resolution else _few_digits(loss)
+        return self._strays(resolution)
 
-    def _loss(self) -> float:
-        """How far a pass is off the product, relative to the largest sum of its terms' sizes.
+    def _lying(self, jacobian: Array) -> Array:
+        return jacobian
 
-        Terms that are 0 but for rounding have no size.
-        """
-        jacobian, u = rounding.to_array(self.found), self.random
-        known = np.where(np.abs(jacobian) > self.rounded.radius, np.abs(jacobian), 0.0)
-        with np.errstate(invalid="ignore", over="ignore"):
-            apart = np.abs(u @ jacobian - rounding.to_array(self._pass))
-            size = np.abs(u) @ known
-        is_finite = np.isfinite(apart) & np.isfinite(size)
-        largest = size.max(initial=0.0, where=is_finite)
-        return float(apart.max(initial=0.0, where=is_finite) / largest) if largest else 0.0
+    @property
+    def _leaves(self) -> Sequence[Leaf]:
+        return self._function.outputs
 
-    @cached_property
-    def random(self) -> Array:
-        """A random cotangent of all outputs' entries (m,)."""
-        return np.concatenate([*self._random, np.zeros(0)])
-
-    @cached_property
-    def rounded_pass(self) -> Ball:
-        """The gradient (n,) for that, with what rounding may have done to it, measured."""
-
-        def again() -> Tensor:
-            return self._function.tracked().vjp(self._cotangents())
-
-        return _measured(again, self._pass, self._function.dtype)
-
-    @cached_property
-    def _random(self) -> Sequence[Array]:
-        """Of each output, in as many digits as its dtype has."""
-        leaves = self._function.outputs
-        drawn = _signed(tuple(leaf.count for leaf in leaves))
-        return [_held_by(*pair) for pair in zip(leaves, drawn, strict=True)]
+    def _again(self) -> Tensor:
+        return self._function.tracked().vjp(self._cotangents())
 
     def _cotangents(self) -> list[Tensor]:
         """New ones each time: a backward may write into them."""
@@ -247,34 +322,6 @@ class Reverse(Whole):
     @cached_property
     def _pass(self) -> Tensor:
         return self._graph.vjp(self._cotangents())
-
-    def _is_product(self) -> bool:
-        jacobian, u = rounding.to_array(self.found), self.random
-        found = rounding.to_array(self._pass)
-        unit, smallest = rounding.precision_of(self._function.dtype)
-        with np.errstate(invalid="ignore", over="ignore"):
-            slack = UNITS * (unit * (np.abs(u) @ np.abs(jacobian)) + smallest)
-            apart = np.abs(u @ jacobian - found)
-        # What is not finite says nothing of sums.
-        return bool((~np.isfinite(slack) | (apart <= slack)).all())
-
-    def _differ_by_rounding(self) -> bool:
-        """Whether rounding, as it is measured, explains what the two are apart."""
-        found, u, single = rounding.to_array(self.found), self.random, self.rounded_pass
-        with np.errstate(invalid="ignore"):
-            apart = np.abs(u @ found - single.midpoint)
-            # A single pass is measured for far less than the Jacobian.
-            if (~np.isfinite(apart) | (apart <= RADII * single.radius)).all():
-                return True
-            radius = np.abs(u) @ self.rounded.radius + single.radius
-        return bool((~np.isfinite(apart) | (apart <= RADII * radius)).all())
-
-
-def _few_digits(loss: float) -> str:
-    return (
-        f"the backward rounds its cotangent to fewer digits than its dtype has: a pass with random "
-        f"ones is off their product with the Jacobian by {loss:.2g} of its size"
-    )
 
 
 @functools.lru_cache(maxsize=64)
@@ -292,8 +339,10 @@ def _held_by(leaf: Leaf, entries: Array) -> Array:
     return rounding.to_array(leaf.entries(leaf.tensor(torch.from_numpy(entries), leaf.dtype)))
 
 
-class Forward(Whole):
+class Forward(Mode):
     """torch's Jacobian in forward mode. Raises what torch raises."""
+
+    name, given = "jvp", "tangent"
 
     def __init__(self, function: PythonFunction) -> None:
         self._function = function
@@ -303,6 +352,48 @@ class Forward(Whole):
     def rounded(self) -> Ball:
         function = self._function
         return _measured(lambda: forward_mode.jacobian(function), self.found, function.dtype)
+
+    def nonlinearity(self, resolution: float) -> str:
+        """Why passes with random tangents, and such of other sizes, are not products, if not."""
+        if not self._is_product() and (problem := self._strays(resolution)):
+            return problem
+        size = LARGE if self._function.dtype in (torch.float64, torch.float32) else LARGE_OF_HALF
+        scaled = next((times for times in (size, 1 / size) if not self._scales(times)), None)
+        if scaled is None:
+            return ""
+        return (
+            f"the jvp is not linear in its tangent: for {scaled:g}·t, divided by {scaled:g}, it "
+            "gives another one"
+        )
+
+    def _lying(self, jacobian: Array) -> Array:
+        return jacobian.T
+
+    @property
+    def _leaves(self) -> Sequence[Leaf]:
+        return self._function.inputs
+
+    @cached_property
+    def _pass(self) -> Tensor:
+        return self._again()
+
+    def _again(self) -> Tensor:
+        return self._pushed(1.0)
+
+    def _pushed(self, times: float) -> Tensor:
+        entries = torch.from_numpy(times * self.random).to(self._function.device)
+        return forward_mode.pushforward(self._function, entries)
+
+    def _scales(self, times: float) -> bool:
+        """Whether the tangent is as many times as large where the given one is."""
+        found, wanted = (rounding.to_array(one) for one in (self._pushed(times), self._pass))
+        unit, smallest = rounding.precision_of(self._function.dtype)
+        with np.errstate(invalid="ignore", over="ignore"):
+            slack = UNITS * (unit * np.abs(self.random) @ np.abs(self._matrix) + smallest / times)
+            apart = np.abs(found / times - wanted)
+        if (~np.isfinite(slack) | ~np.isfinite(found) | (apart <= slack)).all():
+            return True
+        return bool((apart <= RADII * self.rounded_pass.radius + slack).all())
 
 
 class Handwritten:

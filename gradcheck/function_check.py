@@ -105,10 +105,6 @@ Making = Callable[[PythonFunction], tuple[Whole, _Problem | None]]
 """Asks for the Jacobian of a function, and looks whether its passes are one linear map."""
 
 
-def _forward(function: PythonFunction) -> tuple[Whole, _Problem | None]:
-    return Forward(function), None
-
-
 class FunctionCheck:
     """See `judge_function`; what answers are held against is computed once."""
 
@@ -209,7 +205,7 @@ class FunctionCheck:
             (one, suffix, make)
             for one, suffix, make in (
                 (backward, " (backward)", self._reverse),
-                (jvp, " (jvp)", _forward),
+                (jvp, " (jvp)", self._forward),
             )
             if one is not None
         ]
@@ -225,9 +221,11 @@ class FunctionCheck:
             else:
                 yield from self._torchs("", torchs)
         if is_tracked and self.settings.forward:
-            yield from self._torchs(
-                _FORWARD, self._asked(lambda: Forward(self.function), "autograd")
-            )
+            forward, problem = self._asked(lambda: self._forward(self.function), "autograd")
+            if problem is not None:
+                yield wrong("autograd", problem.note, problem.quantity + _FORWARD)
+            else:
+                yield from self._torchs(_FORWARD, forward)
         for one, suffix, make in by_hand:
             yield from self._by_hand(one, suffix, make, torchs)
 
@@ -280,6 +278,11 @@ class FunctionCheck:
             if _works_once(function):
                 error.add_note(_ONCE)
             raise
+
+    def _forward(self, function: PythonFunction) -> tuple[Forward, _Problem | None]:
+        forward = Forward(function)
+        problem = forward.nonlinearity(self.demands.resolution)
+        return forward, _Problem(ONE + "linear", problem) if problem else None
 
     def _not_one_linear_map(self, function: PythonFunction, reverse: Reverse) -> _Problem | None:
         """What is wrong with the backward, whatever the derivative is."""

@@ -62,6 +62,10 @@ def swish_jvp(dx, x):
     return dx * d_swish(x)
 
 
+def swish_jvp_of_sizes(dx, x):
+    return dx.abs() * d_swish(x)
+
+
 def raising(x):
     return _inner(x)
 
@@ -286,6 +290,17 @@ jvp: {python: "mod:swish_jvp"}
 conditions: none
 """
     assert verdicts(folder, case)["dout/dx (jvp)"] == ("pass", "")
+
+
+def test_a_jvp_in_python_that_is_not_linear_in_its_tangent(folder):
+    case = """
+function: {python: "mod:swish"}
+inputs: {x: {shape: [5], sample: normal}}
+jvp: {python: "mod:swish_jvp_of_sizes"}
+conditions: none
+"""
+    told = verdicts(folder, case)["condition linear (jvp)"]
+    assert told == ("fail", "handwritten")
 
 
 def test_an_input_may_be_called_as_a_word_is(folder):

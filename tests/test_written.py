@@ -4,7 +4,7 @@ import functools
 
 import pytest
 import torch
-from wrong_functions import custom
+from wrong_functions import custom, sine
 
 import gradcheck
 from gradcheck.errors import UsageError
@@ -111,6 +111,37 @@ def test_a_backward_that_is_not_linear_fails():
 
     (bad,) = [r for r in check(affine, (X, W, B), backward=backward).results if r.is_bad]
     assert (bad.quantity, bad.blame) == ("condition linear (backward)", "handwritten")
+
+
+TANGENTS = {
+    "without its sign": (torch.abs, "a pass with random tangents is not their product"),
+    "and a constant": (lambda dx: dx + 1, "a pass with random tangents is not their product"),
+    "clipped where it is large": (lambda dx: dx.clamp(-50, 50), "for 1024·t, divided by 1024"),
+    "0 where it is small": (lambda dx: torch.where(dx.abs() < 1e-2, 0, dx), "for 0.000976562·t"),
+    "in bfloat16": (lambda dx: dx.bfloat16().to(dx.dtype), "rounds its tangent to fewer digits"),
+}
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+@pytest.mark.parametrize(("change", "note"), TANGENTS.values(), ids=TANGENTS)
+def test_a_jvp_that_is_not_linear_in_its_tangent_fails(change, note, is_own):
+    def jvp(dx, x):
+        return 2 * x * change(dx)
+
+    own = sine(jvp=lambda given, t: change(t) * given[0].cos())
+    report = check(own, X) if is_own else check(torch.square, X, jvp=jvp)
+    (bad,) = [r for r in report.results if r.is_bad]
+    suffix, blame = ("forward mode", "autograd") if is_own else ("jvp", "handwritten")
+    assert (bad.quantity, bad.blame) == (f"condition linear ({suffix})", blame)
+    assert note in bad.notes[0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("size", [1.0, 1e-6, 1e-30, 1e30])
+def test_a_jvp_that_is_linear_is_so_in_every_dtype_and_size(size, dtype):
+    x = X.to(dtype)
+    right = check(lambda x: size * x.sin(), x, jvp=lambda dx, x: size * x.cos() * dx)
+    assert right.verdict != "fail", str(right)
 
 
 def test_a_backward_that_raises_is_an_error_with_its_own_lines():

@@ -10,14 +10,12 @@ import torch
 from torch import Tensor
 
 from gradcheck.conditions.subject import Gradients, NotApplicableError, Subject
+from gradcheck.function_answers import LARGE, LARGE_OF_HALF
 from gradcheck.leaves import Leaf
 from gradcheck.oracles.autograd import Graph, gradients_of
 from gradcheck.sparse import dense
 from gradcheck.user_code import account_of
 
-LARGE: Final = 2.0**10
-LARGE_OF_HALF: Final = 2.0**4
-"""Times a cotangent, to see whether something large is treated in another way."""
 _HALVES: Final = (torch.float16, torch.bfloat16)
 _AT_ONCE: Final = 16
 """Bytes that one instruction of a GPU reads at most."""

@@ -16,7 +16,7 @@ DEFAULT: Final[dict[str, str]] = {
     "sliced_cotangent": "a cotangent that is a slice of a larger tensor gives the same",
     "noncontiguous_cotangent": "a cotangent with gaps in memory gives the same",
     "undefined_cotangent": "an output without a cotangent counts as one with 0",
-    "linear": "the gradient is linear in the cotangent, whatever its sign and size",
+    "linear": "a gradient is linear in the cotangent, a jvp in the tangent, of any sign and size",
     "transposed_inputs": "inputs that are transposed in memory give the same",
     "sliced_inputs": "inputs that are slices of larger tensors give the same",
     "noncontiguous_inputs": "inputs with gaps in memory give the same",
