@@ -223,11 +223,12 @@ class Mode(Whole):
     def _loss(self) -> float:
         """How far a pass is off the product, relative to the largest sum of its terms' sizes.
 
-        Terms that are 0 but for rounding have no size.
+        Terms that are less than rounding does to any of them have no size.
         """
         jacobian, v = self._matrix, self.random
-        radius = self._lying(self.rounded.radius)
-        known = np.where(np.abs(jacobian) > radius, np.abs(jacobian), 0.0)
+        radius = self.rounded.radius
+        noise = radius.max(initial=0.0, where=np.isfinite(radius))
+        known = np.where(np.abs(jacobian) > noise, np.abs(jacobian), 0.0)
         with np.errstate(invalid="ignore", over="ignore"):
             apart = np.abs(v @ jacobian - rounding.to_array(self._pass))
             size = np.abs(v) @ known
