@@ -10,6 +10,7 @@ import torch
 from wrong_functions import custom, sine
 
 import gradcheck
+from gradcheck.advice import ZERO_TIMES_INFINITY
 from gradcheck.errors import CheckFailedError, InvalidCaseError, UsageError
 
 X = torch.tensor([0.3, -1.2, 0.8], dtype=torch.float64)
@@ -320,6 +321,30 @@ def test_a_kink_beside_what_is_large_accuses_nobody(others, written):
     assert (told.verdict, told.blame) == ("inconclusive", "function")
     assert "the one-sided derivatives are -1 and 0" in told.notes[0]
     assert gradcheck.check(stepped, x, derivatives=written, subgradient=True).verdict != "fail"
+
+
+EDGES = {
+    "sqrt": (torch.sqrt, [0.0, 1.0]),
+    "log": (torch.log, [0.0, 1.0]),
+    "asin": (torch.asin, [1.0, 0.5]),
+    "behind a where": (lambda x: torch.where(x > 0, torch.sqrt(x), 0), [-1.0, 1.0]),
+}
+
+
+@pytest.mark.parametrize(("function", "at"), EDGES.values(), ids=EDGES)
+def test_a_nan_that_is_0_times_infinity_is_explained(function, at):
+    told = only(gradcheck.check(function, torch.tensor(at, dtype=torch.float64)))
+    assert (told.verdict, told.blame) == ("fail", "autograd")
+    assert ZERO_TIMES_INFINITY in told.notes
+
+
+@pytest.mark.parametrize("steps", [16, 1e4, 1e6])
+def test_a_function_that_rounds_is_told_to_be_checked_without_that(steps):
+    at = torch.tensor([0.31234, 1.2], dtype=torch.float64)
+    told = only(gradcheck.check(lambda x: x * (x * steps).round() / steps, at))
+    assert (told.verdict, told.blame) == ("inconclusive", "")
+    assert "as where a function rounds" in told.notes[-1]
+    assert "against a `reference`" in told.notes[-1]
 
 
 def test_a_kink_is_right_in_between_only_where_that_is_asked_for():
