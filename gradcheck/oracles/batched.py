@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from gradcheck.ball import Array
-from gradcheck.oracles.rounding import deviation, deviation_where_finite, repeated, to_array
+from gradcheck.oracles.monte_carlo import MonteCarlo, Noise
+from gradcheck.oracles.rounding import deviation, repeated, to_array
 
 Function = Callable[[Tensor], Tensor]
 
@@ -72,12 +73,13 @@ class Batched:
         disturb = repeated(lambda: self._function(self._point.detach().clone()).to(torch.float64))
         return deviation(disturb, self.epsilon / 2, samples=2)[1].reshape(-1)
 
-    def rounding_at(self, points: Array) -> Array:
-        """How far rounding moves its values at points (count, inputs): (count, outputs)."""
-        tensors, can_vmap = torch.from_numpy(points).to(self._point.device), self._vmap
-        moved = deviation_where_finite(repeated(lambda: self.values(tensors)), self.epsilon / 2)
+    def disturbed(self, points: Array) -> Array:
+        """Its values under noise at points (count, inputs): (count, outputs)."""
+        can_vmap = self._vmap
+        with MonteCarlo(Noise(self.epsilon / 2, 0)):
+            values = self(points)
         self._vmap = can_vmap  # though it may refuse what noise makes of a value
-        return moved
+        return values
 
     def __call__(self, points: Array) -> Array:
         """Its values at points (count, inputs): (count, outputs)."""

@@ -76,23 +76,17 @@ def moved(forward: Array, backward: Array, centre: Array) -> Flags:
     return changes
 
 
-def in_turn(steps: Array) -> Array:
-    """One step a level, up and down in turn."""
-    moves = steps.copy()
-    moves[1::2] *= -1
-    return moves
-
-
 def rounding_by_level(centre: Array, beside: Array) -> Array:
     """How far rounding moves f at every level, (levels, entries).
 
-    `centre`, (entries,), is how far at the point, `beside` at one side of it: at the finest levels
-    that is the point. What is only a few times `centre` is no more than that: both are measured.
+    `centre`, (entries,), is how far at the point, `beside` (2, levels, entries) on both sides of
+    it: at the finest levels that is the point. What is only a few times `centre` is no more than
+    that: both are measured.
     """
+    beside = beside.max(axis=0)
     finest = beside[-NOISE_LEVELS:].max(axis=0)
     centre = np.where(finest > _FEW_TIMES * centre, finest, centre)
-    largest = np.maximum(beside, np.vstack([beside[1:], beside[-1:]]))
-    result: Array = np.where(largest > _FEW_TIMES * centre, largest, centre)
+    result: Array = np.where(beside > _FEW_TIMES * centre, beside, centre)
     return result
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -18,18 +19,17 @@ from gradcheck.oracles.differences import (
     Effort,
     Samples,
     Scan,
-    in_turn,
     ladder,
     rounding_by_level,
 )
 from gradcheck.oracles.extrapolation import Candidates
 from gradcheck.oracles.findings import Findings
+from gradcheck.oracles.monte_carlo import MonteCarlo, Noise
 from gradcheck.oracles.rounding import (
     BESIDE,
     Disturb,
     deviation,
-    deviation_where_finite,
-    repeated,
+    moves,
 )
 
 Indices = NDArray[np.intp]
@@ -181,7 +181,7 @@ def _climbed_curves(curves: Sequence[Curve]) -> Findings:
     displaced, values = _values(curves, x, np.concatenate([steps, -steps]))
     levels = len(steps)
     centre = [deviation(curve.disturb, _HALF_ULP, BESIDE)[1] for curve in curves]
-    beside = [_rounding_at(*pair) for pair in zip(curves, (x + in_turn(steps)).T, strict=True)]
+    beside = moves(_disturbed(curves, displaced), values[1:])
     return Findings.of(
         Samples(
             output=np.arange(len(curves)),
@@ -190,16 +190,20 @@ def _climbed_curves(curves: Sequence[Curve]) -> Findings:
             forward=values[1 : levels + 1],
             backward=values[levels + 1 :],
             centre=values[0],
-            rounding=rounding_by_level(np.array(centre), np.stack(beside, axis=1)),
+            rounding=rounding_by_level(np.array(centre), beside.reshape(2, levels, -1)),
             is_sum=is_sum,
         )
     )
 
 
-def _rounding_at(curve: Curve, points: Array) -> Array:
-    """How far rounding moves a curve at some points."""
-    given = torch.from_numpy(points.copy())
-    return deviation_where_finite(repeated(lambda: curve.value(given)), _HALF_ULP)
+def _disturbed(curves: Sequence[Curve], displaced: Array) -> Array:
+    """Each curve under noise at points (points, curves)."""
+    values = np.full(displaced.shape, np.nan)
+    for index, (curve, points) in enumerate(zip(curves, displaced.T, strict=True)):
+        # It may refuse what noise makes of a value.
+        with suppress(Exception), MonteCarlo(Noise(_HALF_ULP, 0)):
+            values[:, index] = curve.value(torch.from_numpy(points.copy())).numpy()
+    return values
 
 
 def _values(curves: Sequence[Curve], x: Array, offsets: Array) -> tuple[Array, Array]:
@@ -225,7 +229,10 @@ def _look(function: Batched) -> tuple[Findings, Indices]:
     for step in (brief.steps(x), brief.wide_steps(x)):
         looked_at = np.flatnonzero(~settled & moved.any(axis=1) & np.isfinite(step[0]))
         for entries in _chunks(looked_at, 2 * len(step), function.chunk):
-            width, values, beside = _sample(function, step[:, entries], entries, fresh)
+            width, points = _sides(function, step[:, entries], entries)
+            # In one batch, as a batch may round in another way than one alone.
+            values = function(np.concatenate([fresh, points]))
+            beside, values = values[: len(fresh)], values[len(fresh) :]
             if probe is None:
                 probe, fresh = brief.probe(beside, function.value, epsilon), fresh[:0]
             forward, backward = values.reshape(2, len(step), -1)
@@ -269,9 +276,9 @@ def _climbed(function: Batched, inputs: Indices) -> Iterator[tuple[Indices, Find
     outputs, levels = function.outputs, len(steps)
     for chosen in _chunks(np.arange(len(inputs)), 2 * levels, function.chunk):
         entries = inputs[chosen]
-        width, values, _ = _sample(
-            function, steps[:, chosen], entries, np.empty((0, len(function.x)))
-        )
+        width, points = _sides(function, steps[:, chosen], entries)
+        values = function(points)
+        beside = moves(function.disturbed(points), values).reshape(2, levels, -1)
         forward, backward = values.reshape(2, levels, -1)
         samples = Samples(
             output=np.tile(np.arange(outputs), len(entries)),
@@ -280,20 +287,12 @@ def _climbed(function: Batched, inputs: Indices) -> Iterator[tuple[Indices, Find
             forward=forward,
             backward=backward,
             centre=np.tile(function.value, len(entries)),
-            rounding=_rounding(function, steps[:, chosen], entries),
+            rounding=rounding_by_level(np.tile(function.rounding, len(entries)), beside),
             epsilon=function.epsilon,
             scan=_scan(function, entries),
             entry=np.arange(len(entries) * outputs),
         )
         yield entries, Findings.of(samples)
-
-
-def _rounding(function: Batched, steps: Array, entries: Indices) -> Array:
-    """How far rounding moves the values at the point and beside it, (levels, entries)."""
-    displaced = function.rounded(function.x[entries] + in_turn(steps))
-    beside = function.rounding_at(_points(function.x, displaced, entries))
-    centre = np.tile(function.rounding, len(entries))
-    return rounding_by_level(centre, beside.reshape(len(steps), -1))
 
 
 def _scan(function: Batched, inputs: Indices) -> Scan:
@@ -330,21 +329,10 @@ def _chunks(inputs: Indices, points: int, chunk: int) -> Iterator[Indices]:
         yield inputs[start : start + size]
 
 
-def _sample(
-    function: Batched, steps: Array, entries: Indices, beside: Array
-) -> tuple[Array, Array, Array]:
-    """How far x + h is from x − h, (levels, inputs), and f there and at the points beside.
-
-    The values are (2·levels·inputs, outputs) and (points, outputs), of one batch.
-    """
-    levels, others = len(steps), len(beside)
+def _sides(function: Batched, steps: Array, entries: Indices) -> tuple[Array, Array]:
+    """How far x + h is from x − h, (levels, inputs), and those points, (2·levels·inputs, n)."""
+    levels = len(steps)
     displaced = function.rounded(function.x[entries] + np.concatenate([steps, -steps]))
-    values = function(np.concatenate([beside, _points(function.x, displaced, entries)]))
-    return displaced[:levels] - displaced[levels:], values[others:], values[:others]
-
-
-def _points(x: Array, displaced: Array, entries: Indices) -> Array:
-    """Points at each of which one entry of x is displaced, (rows·entries, inputs)."""
-    points = np.tile(x, (*displaced.shape, 1))
+    points = np.tile(function.x, (*displaced.shape, 1))
     points[:, np.arange(len(entries)), entries] = displaced
-    return points.reshape(-1, len(x))
+    return displaced[:levels] - displaced[levels:], points.reshape(-1, len(function.x))

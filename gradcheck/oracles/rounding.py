@@ -81,10 +81,10 @@ def deviation(
     return values[0], np.where(np.isnan(largest), np.inf, largest)
 
 
-def deviation_where_finite(disturb: Disturb, unit: float) -> Array:
-    """The distance alone; 0 where the undisturbed value is not finite, which nothing is near."""
-    value, largest = deviation(disturb, unit, samples=2)
-    return np.where(np.isfinite(value), largest, 0.0)
+def moves(disturbed: Array, known: Array) -> Array:
+    """How far values that are known are moved; 0 where they are not finite: nothing is near."""
+    largest = np.abs(disturbed - known)
+    return np.where(np.isfinite(known), np.where(np.isnan(largest), np.inf, largest), 0.0)
 
 
 def spread(first: Tensor, second: Tensor) -> tuple[float, float]:

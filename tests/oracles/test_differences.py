@@ -99,12 +99,12 @@ def test_no_two_steps_for_a_sum_are_a_power_of_two_apart() -> None:
 
 
 def test_rounding_beside_the_point_counts_where_it_is_many_times_as_large() -> None:
-    beside = np.array([[8.0, 9.0], [7.0, 8.0], [1.0, 7.0], *[[0.0, 2.0]] * 4])
-    found = rounding_by_level(np.array([0.0, 1.0]), beside)
+    beside = np.array([[8.0, 9.0], [7.0, 8.0], [1.0, 9.0], *[[0.0, 2.0]] * 4])
+    found = rounding_by_level(np.array([0.0, 1.0]), np.stack([beside, 0 * beside]))
     assert found[:, 0].tolist() == [8, 7, 1, 0, 0, 0, 0]
-    assert found[:, 1].tolist() == [9, 1, 1, 1, 1, 1, 1]
+    assert found[:, 1].tolist() == [9, 1, 9, 1, 1, 1, 1]
 
 
 def test_rounding_at_the_finest_steps_is_that_at_the_point() -> None:
     beside = np.array([[0.0], [3.0], [0.0], [0.0], [2.0], [0.0]])
-    assert (rounding_by_level(np.zeros(1), beside) == 2).all()
+    assert (rounding_by_level(np.zeros(1), np.stack([0 * beside, beside])) == 2).all()
