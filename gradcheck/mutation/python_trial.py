@@ -12,7 +12,7 @@ import numpy as np
 from gradcheck.casefile.case import Case, DType, Point
 from gradcheck.conclusion import Fields
 from gradcheck.conditions.isolated import is_somebodys
-from gradcheck.function_answers import LARGE, LARGE_OF_HALF, Answer, Forward, Handwritten, Reverse
+from gradcheck.function_answers import Answer, Forward, Handwritten, Reverse
 from gradcheck.function_check import FunctionCheck, Look
 from gradcheck.function_problems import RaisedError
 from gradcheck.imports import Imports
