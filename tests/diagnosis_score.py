@@ -1,9 +1,9 @@
-"""How often a diagnosis names the mistake: all plants of a half are run, the first one is read.
+"""How often a diagnosis names the mistake: plants are run, and the first one said is read.
 
     python tests/diagnosis_score.py [--held-out] [--show] [--kind K]
 
-One half is for making a diagnosis, and `--show` tells what it gets wrong there; the other half is
-held out, and only counted. Right is a diagnosis whose first kind is one of the plant's.
+Most are for making a diagnosis, and `--show` tells what it gets wrong there; others are held out,
+and only counted. Right is a diagnosis whose first kind is one of the plant's.
 """
 
 import argparse
@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import planted_functions
 import planting
-from planted_functions import FunctionPlant
+from planted_functions import FUNCTIONS, FunctionPlant
+from planted_functions_unseen import UNSEEN
 from planting import Plant
 
 import gradcheck
@@ -55,8 +56,8 @@ def failing_function(plant: FunctionPlant) -> Result:
 
 
 def chosen(*, held_out: bool, kind: str | None = None) -> Iterator[Plant | FunctionPlant]:
-    """The plants of a half, case by case."""
-    for plant in (*planting.plants(), *planted_functions.FUNCTIONS):
+    """Those that are held out, or the others, case by case."""
+    for plant in (*planting.plants(), *FUNCTIONS, *UNSEEN):
         if plant.is_held_out == held_out and kind in (None, plant.kind):
             yield plant
 
@@ -89,7 +90,7 @@ def shown(score: Score) -> Iterator[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--held-out", action="store_true", help="the half that is not looked at")
+    parser.add_argument("--held-out", action="store_true", help="those that are not looked at")
     parser.add_argument("--show", action="store_true", help="each plant that is not right")
     kinds = (*planting.KINDS, *planted_functions.KINDS)
     parser.add_argument("--kind", choices=kinds, help="plants of this kind alone")
@@ -103,8 +104,8 @@ def main() -> int:
             if score.outcome != "right":
                 print("\n".join(shown(score)), end="\n\n")
     print("\n".join(table(scores)))
-    half = "held out" if asked.held_out else "for tuning"
-    print(f"half {half}, {time.perf_counter() - start:.1f} s")
+    which = "held out" if asked.held_out else "for tuning"
+    print(f"{which}, {time.perf_counter() - start:.1f} s")
     return 0
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from planting import is_held_out
 from torch import nn
 from torch.nn.functional import softmax
 from wrong_functions import custom
@@ -29,7 +28,10 @@ OF_THE_FUNCTION = frozenset(KINDS[4:])
 
 @dataclass(frozen=True)
 class FunctionPlant:
-    """A function and a point, and what is wrong there."""
+    """A function and a point, and what is wrong there.
+
+    `is_held_out` if no diagnosis was made with it.
+    """
 
     name: str
     kind: str
@@ -37,6 +39,7 @@ class FunctionPlant:
     inputs: Any
     also: tuple[str, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
+    is_held_out: bool = False
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.name}"
@@ -44,10 +47,6 @@ class FunctionPlant:
     @property
     def kinds(self) -> tuple[str, ...]:
         return self.kind, *self.also
-
-    @property
-    def is_held_out(self) -> bool:
-        return is_held_out(self.kind, self.name)
 
 
 def vector(*numbers):

@@ -1,14 +1,15 @@
 """Labelled mistakes, planted in hand-written derivatives: the test set of a diagnosis.
 
 A plant is a formula of a case with a mistake in it, and the kinds of mistake that it is. They are
-written by hand in `planted_kinds.yaml`: mistakes that people make, in what people derive.
+written by hand in `planted_kinds.yaml` and `planted_unseen.yaml`: mistakes that people make, in
+what people derive. Of the second, half is held out: nobody who makes a diagnosis has looked at it.
 """
 
 import copy
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,8 @@ BESIDE = ("wrong_sign_of_a_term",)
 class Plant:
     """A wrong formula, where it stands in its case, and what is wrong with it.
 
-    `also` are other kinds that name the same mistake equally truly.
+    `also` are other kinds that name the same mistake equally truly. `is_held_out` if no diagnosis
+    was made with it.
     """
 
     file: str
@@ -69,6 +71,7 @@ class Plant:
     kind: str
     also: tuple[str, ...] = ()
     mistake: str = ""
+    is_held_out: bool = False
 
     def __str__(self) -> str:
         return f"{self.case} {self.line}: {self.wrong}"
@@ -81,13 +84,9 @@ class Plant:
     def kinds(self) -> tuple[str, ...]:
         return self.kind, *self.also
 
-    @property
-    def is_held_out(self) -> bool:
-        return is_held_out(self.case, self.wrong)
 
-
-def is_held_out(name: str, text: str) -> bool:
-    """Whether what is planted belongs to the half that no diagnosis was made with."""
+def is_second_half(name: str, text: str) -> bool:
+    """Whether what is planted belongs to the second half of its file."""
     return hashlib.sha256(f"{name}\n{text}".encode()).digest()[7] % 2 == 1
 
 
@@ -216,7 +215,13 @@ def plants() -> tuple[Plant, ...]:
 
 
 def written() -> Iterator[Plant]:
-    text = (HERE / "planted_kinds.yaml").read_text("utf-8")
+    yield from _written("planted_kinds.yaml")
+    for plant in _written("planted_unseen.yaml"):
+        yield replace(plant, is_held_out=is_second_half(plant.case, plant.wrong))
+
+
+def _written(name: str) -> Iterator[Plant]:
+    text = (HERE / name).read_text("utf-8")
     for case, lines in yaml.load(text, yaml.CSafeLoader).items():
         file = files_of_cases()[case]
         data = documents()[file]["cases"][case]

@@ -13,14 +13,19 @@ import yaml
 from diagnosis_score import Score, scored, shown, table
 from planted_facts import facts_of
 from planted_functions import FUNCTIONS, OF_THE_FUNCTION
-from planting import BESIDE, KINDS, Plant, failing_result, is_held_out, is_of, plants
+from planted_functions_unseen import UNSEEN as UNSEEN_FUNCTIONS
+from planting import BESIDE, KINDS, Plant, failing_result, is_of, is_second_half, plants
 
 import gradcheck
 
 HERE = Path(__file__).parent
+ALL_FUNCTIONS = (*FUNCTIONS, *UNSEEN_FUNCTIONS)
+THIRD = 3
+"""Of what is not held out, each third is looked at here; the score fails where one passes."""
 BY_FILE = defaultdict(list)
-for one in plants():
-    BY_FILE[one.file].append(one)
+for number, one in enumerate(plants()):
+    if one.is_held_out or number % THIRD == 0:
+        BY_FILE[one.file].append(one)
 
 SEEN = {
     "sign",
@@ -42,6 +47,9 @@ UNSEEN = {
     ("gated_recurrence", "forgotten_use"),
     ("leaky_integrator", "forgotten_use"),
     ("leapfrog", "forgotten_use"),
+    # all uses but one
+    ("projection_onto_a_vector", "forgotten_use"),
+    ("min_max_scaling", "forgotten_use"),
     # the points have different shapes
     ("polynomial", "column"),
     # not all entries of the block are wrong
@@ -68,14 +76,14 @@ def test_there_are_enough_of_every_kind():
     assert min(counts.values()) >= 8, counts
     assert len(plants()) >= 330
     assert len({plant.case for plant in plants()}) >= 60
-    counts = Counter(plant.kind for plant in FUNCTIONS)
+    counts = Counter(plant.kind for plant in ALL_FUNCTIONS)
     assert set(counts) == set(planted_functions.KINDS)
     assert min(counts.values()) >= 5, counts
-    assert len(FUNCTIONS) >= 40
+    assert len(ALL_FUNCTIONS) >= 40
 
 
 def test_kinds_are_known_and_named_once():
-    for plant in (*plants(), *FUNCTIONS):
+    for plant in (*plants(), *ALL_FUNCTIONS):
         assert set(plant.kinds) <= {*KINDS, *BESIDE, *planted_functions.KINDS}, plant
         assert len(set(plant.kinds)) == len(plant.kinds), plant
         assert plant.kind not in BESIDE, plant
@@ -84,7 +92,7 @@ def test_kinds_are_known_and_named_once():
 def test_no_mistake_is_planted_twice():
     named = [(plant.case, plant.path, _bare(plant.wrong)) for plant in plants()]
     assert len(set(named)) == len(named)
-    assert len({plant.name for plant in FUNCTIONS}) == len(FUNCTIONS)
+    assert len({plant.name for plant in ALL_FUNCTIONS}) == len(ALL_FUNCTIONS)
 
 
 def test_none_is_one_of_the_mistakes_that_are_known():
@@ -101,17 +109,17 @@ def _bare(formula):
 def test_planting_gives_the_same_every_time():
     again = sorted(planting.written(), key=str)
     assert again == sorted(plants(), key=str)
-    assert [is_held_out("square", text) for text in ("x", "2*x**2", "2")] == [False, False, True]
+    assert [is_second_half("square", text) for text in ("x", "2*x**2", "2")] == [False, False, True]
 
 
-def test_the_halves_are_about_equal_and_have_every_kind():
-    everything = [*plants(), *FUNCTIONS]
+def test_every_kind_is_held_out_and_is_not():
+    everything = [*plants(), *ALL_FUNCTIONS]
     held_out = [plant for plant in everything if plant.is_held_out]
-    assert 0.45 < len(held_out) / len(everything) < 0.55
+    assert len(held_out) >= 300
     of_kind = Counter(plant.kind for plant in everything)
     there = Counter(plant.kind for plant in held_out)
     for kind, count in of_kind.items():
-        assert 2 <= there[kind] <= count - 2, kind
+        assert 1 <= there[kind] <= count - 5, kind
 
 
 @pytest.mark.parametrize("file", BY_FILE)
@@ -135,7 +143,7 @@ def test_the_values_show_what_the_labels_say(file):
         assert not missing, (plant, missing)
 
 
-@pytest.mark.parametrize("plant", FUNCTIONS, ids=str)
+@pytest.mark.parametrize("plant", ALL_FUNCTIONS, ids=str)
 def test_every_planted_function_is_told(plant, without_diagnosis):
     report = gradcheck.check(plant.function, plant.inputs, conditions="none", **plant.settings)
     first = next(result for result in report.results if result.is_bad)

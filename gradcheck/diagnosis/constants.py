@@ -1,12 +1,14 @@
-"""The constant that would make a formula right."""
+"""Constants of formulas: as they are found, and as they are written."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from decimal import Decimal
-from fractions import Fraction
 from typing import Final
+
+from gradcheck.language.editing import Part, negative, number
+from gradcheck.language.tree import Name, values_of
 
 TRIES: Final = 24
 _SHORT: Final = 1e-9
@@ -41,7 +43,11 @@ def short(value: float) -> Decimal:
     return Decimal(repr(value))
 
 
-def fraction(value: float) -> Fraction | None:
-    """The small fraction that it is, if it is one."""
-    exact = Fraction(value).limit_denominator(100)
-    return exact if abs(float(exact) - value) <= _SHORT * abs(value) else None
+def signed(value: int | Decimal) -> Part:
+    """A number as it is written in a formula."""
+    return number(value) if value >= 0 else negative(number(-value))
+
+
+def is_constant(part: Part) -> bool:
+    """Whether it is made of numbers alone, such as `sqrt(2)`."""
+    return not any(isinstance(node, Name) for node in values_of(part.node))

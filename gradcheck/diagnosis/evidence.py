@@ -119,8 +119,8 @@ class Evidence:
 
 def usual(largest: Array) -> float:
     """The largest entry at most points, of which each has one: some may be huge, or 0."""
-    some = largest[largest > 0]
-    return float(np.median(some)) if some.size else 0.0
+    positive = largest[largest > 0]
+    return float(np.median(positive)) if positive.size else 0.0
 
 
 def lay(value: NDArray[Any], shape: Sequence[int]) -> Iterator[NDArray[Any]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction
@@ -26,9 +27,12 @@ _ROUNDING: Final = frozenset(
     (
         *("round", "round_", "floor", "floor_", "ceil", "ceil_", "trunc", "trunc_", "fix", "sign"),
         *("long", "int", "short", "char", "byte", "bool", "floor_divide", "__floordiv__"),
+        *("remainder", "__mod__", "fmod", "frac", "frac_"),
     )
 )
-_CASTS: Final = ("to", "type")
+_CASTS: Final = ("to", "type", "view")
+_SHARING: Final = ("detach", "data", "numpy", "__array__")
+"""What gives the same numbers outside of the graph."""
 _TO_NUMBERS: Final = frozenset(("item", "tolist", "numpy", "__float__", "__int__", "__array__"))
 
 IsRight = Callable[[Graph], bool]
@@ -47,9 +51,12 @@ class Step:
 
 def diagnose_autograd(function: PythonFunction, is_right: IsRight) -> Iterator[Diagnosis]:
     """What cuts the derivative's path, with the step; a backward that somebody wrote."""
-    steps = _steps(function)
+    steps, changed = _watched(function)
+    if changed is not None:
+        yield _through(changed, steps)
+        return
     cut = [step for step in steps if step.kind in ("detached", "rounding_step")]
-    told = _undone(function, steps, cut[:MOST_CUTS], is_right)
+    told = _undone(function, cut[:MOST_CUTS], is_right)
     names = custom_backwards(function.graph)
     if told is not None:
         yield told
@@ -70,6 +77,16 @@ def diagnose_autograd(function: PythonFunction, is_right: IsRight) -> Iterator[D
         yield Diagnosis(cut[0].kind, f"`{cut[0].name}` {does}, {cut[0].where}")
 
 
+def _through(shared: Step, steps: list[Step]) -> Diagnosis:
+    """What is changed in place through other means than the graph's."""
+    change = next((one for one in steps if _goes_through(one, shared)), None)
+    if change is None:
+        text = f"what `{shared.name}` gives is changed in place, and so what it is taken of"
+        return Diagnosis("in_place", f"{text}, {shared.where}: the derivative needs that")
+    text = f"`{change.name}` changes a value in place through `{shared.name}`, {change.where}"
+    return Diagnosis("in_place", f"{text}: the derivative needs that")
+
+
 def custom_backwards(graph: Graph) -> list[str]:
     """The autograd.Functions in a graph, by name."""
     found: dict[str, None] = {}
@@ -86,20 +103,18 @@ def custom_backwards(graph: Graph) -> list[str]:
     return list(found)
 
 
-def _steps(function: PythonFunction) -> list[Step]:
-    """What one evaluation does that a derivative may not pass."""
+def _watched(function: PythonFunction) -> tuple[list[Step], Step | None]:
+    """What one evaluation does that a derivative may not pass; what it changes beside the graph."""
     watch = _Watch()
     try:
         with watch:
             function.tracked()
     except Exception:  # it was evaluated before: what raises here is of no use
-        return []
-    return watch.steps
+        return [], None
+    return watch.steps, watch.changed
 
 
-def _undone(
-    function: PythonFunction, all_steps: list[Step], cut: list[Step], is_right: IsRight
-) -> Diagnosis | None:
+def _undone(function: PythonFunction, cut: list[Step], is_right: IsRight) -> Diagnosis | None:
     """The step without which the derivative is right; all of them, where no single one will do."""
     for steps in (*([step] for step in cut), *([cut] if len(cut) > 1 else [])):
         try:
@@ -111,12 +126,6 @@ def _undone(
             continue
         rounding = next((step for step in cut if step.kind == "rounding_step"), None)
         step = rounding or steps[0]
-        changed = next((one for one in all_steps if _goes_through(one, step)), None)
-        if changed is not None:
-            text = (
-                f"`{changed.name}` changes a value in place through `{step.name}`, {changed.where}"
-            )
-            return Diagnosis("in_place", f"{text}: without that torch is right")
         does = "rounds" if rounding else "cuts the derivative's path"
         return Diagnosis(
             step.kind, f"`{step.name}` {does}, {step.where}: without it torch is right"
@@ -126,7 +135,7 @@ def _undone(
 
 def _goes_through(change: Step, step: Step) -> bool:
     """Whether a change in place is that of what the step before it gave."""
-    return change.kind == "in_place" and change.number == step.number + 1
+    return change.kind in ("in_place", "beside") and change.number == step.number + 1
 
 
 class _Watch(TorchFunctionMode):
@@ -135,25 +144,43 @@ class _Watch(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self.steps: list[Step] = []
+        self._shared: list[tuple[Step, Any, Any]] = []
         self._count = 0
+
+    @property
+    def changed(self) -> Step | None:
+        """The first that gave numbers which are others by now."""
+        for step, numbers, before in self._shared:
+            if not np.array_equal(np.asarray(numbers), before, equal_nan=True):
+                return step
+        return None
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         number, self._count = self._count, self._count + 1
         name = _name(func)
         was_tracked = _is_tracked((args, kwargs))
         result = func(*args, **(kwargs or {}))
-        if kind := _kind(name, was_tracked, result):
+        if kind := _kind(name, was_tracked, args, kwargs or {}, result):
             self.steps.append(Step(number, _spelled(name), kind, _where()))
+        if name in _SHARING:
+            step = Step(number, name, "in_place", _where())
+            numbers = result.cpu().numpy() if isinstance(result, Tensor) else result
+            self._shared.append((step, numbers, np.array(numbers)))
         return result
 
 
-def _kind(name: str, was_tracked: bool, result: Any) -> str:
+def _kind(name: str, was_tracked: bool, args: Any, kwargs: Any, result: Any) -> str:
     """What a call does to the derivative; empty where it does nothing to it."""
-    if name in _ROUNDING and was_tracked:
+    if was_tracked and (name in _ROUNDING or kwargs.get("rounding_mode") is not None):
         return "rounding_step"
     is_in_place = name.endswith("_") and not name.endswith("__")
     if is_in_place or name in ("__setitem__", "__iadd__", "__isub__", "__imul__", "__itruediv__"):
-        return "" if name.endswith("requires_grad_") else "in_place"
+        if name.endswith("requires_grad_"):
+            return ""
+        if not was_tracked:
+            return "beside"
+        is_cut = not torch.is_grad_enabled() and not _is_tracked(args[:1])
+        return "detached" if is_cut else "in_place"
     if not was_tracked:
         return ""
     if name in _TO_NUMBERS:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from itertools import combinations
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gradcheck.ball import Array
 from gradcheck.diagnosis.evidence import Evidence, Laid
@@ -308,12 +309,26 @@ def region(e: Evidence) -> Iterator[Diagnosis]:
             where = f"{lines} {low[axis]}" if kind != "block" else f"index {low[axis]} of {lines}"
             yield Diagnosis(kind, f"only {where} is wrong")
             return
-    box = tuple(slice(a, b + 1) for a, b in zip(low, high, strict=True))
+    box, ranges = _box(low, high)
     restricted = sum(wrong[box].shape[axis] < wrong.shape[axis] for axis in range(wrong.ndim))
-    is_slab = wrong.ndim > 1 and restricted == 1 and wrong[box].all()
-    if is_slab or (2 * wrong[box].size <= wrong.size and 2 * len(at) >= wrong[box].size):
-        ranges = ", ".join(f"{a}:{b + 1}" for a, b in zip(low, high, strict=True))
+    is_slab = wrong.ndim > 1 and restricted == 1
+    if wrong[box].all() and (is_slab or 2 * wrong[box].size <= wrong.size):
         yield Diagnosis("block", f"only the block [{ranges}] is wrong")
+
+
+def block(e: Evidence) -> Iterator[Diagnosis]:
+    """A block in which most is wrong, and nothing elsewhere."""
+    wrong: Flags = np.asarray(e.wrong.any(axis=0))
+    at = np.argwhere(wrong)
+    box, ranges = _box(at.min(axis=0), at.max(axis=0))
+    if 2 * wrong[box].size <= wrong.size and 2 * len(at) >= wrong[box].size:
+        yield Diagnosis("block", f"only entries of the block [{ranges}] are wrong")
+
+
+def _box(low: NDArray[Any], high: NDArray[Any]) -> tuple[tuple[slice, ...], str]:
+    """The entries from one to another, and how they are written."""
+    pairs = list(zip(low, high, strict=True))
+    return tuple(slice(a, b + 1) for a, b in pairs), ", ".join(f"{a}:{b + 1}" for a, b in pairs)
 
 
 def mask(e: Evidence) -> Iterator[Diagnosis]:
@@ -350,8 +365,14 @@ _STRONG: Final[tuple[Pattern, ...]] = (
     permuted,
     shifted,
 )
-_OF_PARTS: Final[tuple[Pattern, ...]] = (sign_where, outside)
-_WEAK: Final[tuple[Pattern, ...]] = (power_factor, product_term, mask, one_case, sign_somewhere)
+_WEAK: Final[tuple[Pattern, ...]] = (
+    power_factor,
+    product_term,
+    mask,
+    one_case,
+    sign_somewhere,
+    block,
+)
 
 
 def patterns(e: Evidence) -> Iterator[Diagnosis]:
@@ -361,12 +382,19 @@ def patterns(e: Evidence) -> Iterator[Diagnosis]:
     found = list(region(e))
     yield from found
     yield from _all(e, _STRONG)
-    if any(one.kind in ("row", "column", "entry") for one in found):
-        # Where just one line is wrong, some link or other has another sign there by chance.
-        own = {name: value for name, value in e.values.items() if "/" not in name}
-        yield from _all(replace(e, values=own), _OF_PARTS)
+    if found:
+        # Where just a part is wrong, something or other has another sign there by chance.
+        own = {name: value for name, value in e.values.items() if name.isidentifier()}
+        yield from _all(replace(e, values=own), (sign_where,))
+        turning = {name: value for name, value in own.items() if _turns(value)}
+        yield from _all(replace(e, values=turning), (outside,))
     else:
-        yield from _all(e, (*_OF_PARTS, named_term))
+        yield from _all(e, (sign_where, outside, named_term))
+
+
+def _turns(value: Array) -> bool:
+    """Whether its entries have other signs at other points."""
+    return bool(((value > 0) != (value[:1] > 0)).any()) or len(value) == 1
 
 
 def weak_patterns(e: Evidence) -> Iterator[Diagnosis]:

@@ -38,6 +38,8 @@ from gradcheck.second_order import SecondCheck
 from gradcheck.sites import expressions
 from gradcheck.verdict import Flags
 
+MOST_OPERATIONS: Final = 200_000
+"""That trying changes of a formula may take, twice: about a second each."""
 POINTS: Final = 6
 """At so many points a formula is looked at, of the case and beside."""
 OWN_POINTS: Final = 2
@@ -163,23 +165,20 @@ class Suspect:
         held = {**place.environment, **self._links(place), **self._histories(place)}
         return Spot(place, array_of(truth), held, output, input)
 
-    def evidence(self, written: Written) -> Evidence | None:
-        """A way of writing beside the truth, at all points; None where it gives no derivative."""
-        found = self.values(written)
-        if found is None:
+    @cached_property
+    def evidence(self) -> Evidence | None:
+        """The formula beside the truth, at all points; None where it gives no derivative."""
+        found = []
+        for spot in self.spots:
+            value = spot.value(self.written)
+            if value is None:
+                return None
+            found.append(value)
+        if not found:
             return None
         truth = np.stack([spot.truth for spot in self.spots])
         outputs = len(self.spots[0].output)
         return Evidence(truth, np.stack(found), outputs, self.named, self.conditions)
-
-    def values(self, written: Written) -> list[Array] | None:
-        found = []
-        for spot in self.spots:
-            value = spot.value(written)
-            if value is None:
-                return None
-            found.append(value)
-        return found or None
 
     def is_right(self, written: Written) -> bool:
         """Whether a way of writing gives the truth at every point."""
@@ -230,7 +229,6 @@ class Suspect:
             values = [place.environment.get(name) for place in places]
             if (stack := _stacked(values)) is not None:
                 found[spelled] = stack
-        found = {**self.values_of(self.parts), **found}
         for name in [*self.case.function.given]:
             array = found.get(name)
             if array is not None and array.ndim == 2 and array.shape[1] <= FEW:
@@ -239,6 +237,7 @@ class Suspect:
             values = [spot.held.get(name) for spot in self.spots]
             if (stack := _stacked(values)) is not None:
                 found[name] = stack
+        found |= {t: value for t, value in self.values_of(self.parts).items() if t not in found}
         return found
 
     def values_of(self, parts: Mapping[str, Part]) -> dict[str, Array]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gradcheck.ball import Array
 from gradcheck.claims import Claim
+from gradcheck.diagnosis.formulas import formulas_of
 from gradcheck.diagnosis.suspect import Spot, Suspect, array_of
 from gradcheck.errors import EvaluationError
 from gradcheck.functions import Recurrence, Segment, State, Step
@@ -69,7 +70,7 @@ def uses(claim: Claim) -> list[Use]:
     parts: list[Use] = []
     words: list[Use] = []
     for step in claim.steps:
-        for of, formula in _formulas(step):
+        for of, formula in formulas_of(step):
             inside = moving | set(step.names) if isinstance(step, Recurrence) else moving
             for node in values_of(formula.tree):
                 if isinstance(node, Name) and node.name in inside:
@@ -101,15 +102,6 @@ def _held(node: Call) -> Iterator[tuple[str, Node]]:
 
 def _moves(node: Node, moving: Container[str]) -> bool:
     return any(isinstance(one, Name) and one.name in moving for one in values_of(node))
-
-
-def _formulas(step: Step | Recurrence) -> Iterator[tuple[str, Expression]]:
-    if isinstance(step, Step):
-        yield step.name, step.expression
-        return
-    for state in step.states:
-        yield state.name, state.start
-        yield state.name, state.next
 
 
 def without(suspect: Suspect, claim: Claim, use: Use) -> list[Array] | None:

@@ -195,3 +195,130 @@ print([name for name in sys.modules if name.startswith("gradcheck.diagnosis.")])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.stdout.strip(), done.stderr) == ("['gradcheck.diagnosis.of_function']", "")
+
+
+PAIR = {"A": [[1.0, 2.0], [0.3, -1.0]], "B": [[0.5, -1.5], [2.0, 0.7]]}
+CUBE = {"X": [[[[0.5, -1.0], [2.0, 0.3]], [[1.2, 0.4], [-0.7, 0.9]]]]}
+
+
+@pytest.mark.parametrize(
+    ("function", "inputs", "quantity", "wrong", "kind", "text"),
+    [
+        # a factor without a name, as the derivative of a word has it
+        (
+            "log1p(exp(x))*x",
+            {"x": 0.7},
+            "x",
+            "x*x/(exp(-x) + 1) + log1p(exp(x))",
+            "extra_factor",
+            "x",
+        ),
+        ("r*exp(-r*t)", {"r": 0.7, "t": 1.3}, "t", "-r**2", "missing_factor", "exp(-r*t)"),
+        # a term among products of values
+        (
+            "x**y",
+            {"x": 1.3, "y": 2.5},
+            "d2out/dx dy",
+            "y*x**(y - 1)*log(x)",
+            "missing_term",
+            "x**(y - 1)",
+        ),
+        (
+            "sin(w*x)",
+            {"w": 0.7, "x": 1.3},
+            "d2out/dx dw",
+            "-w*x*sin(w*x)",
+            "missing_term",
+            "cos(w*x)",
+        ),
+        # a part of a word that is held
+        (
+            "sum(softmax(x, 0)*[1.0, 2.0, 5.0])",
+            VECTOR,
+            "x",
+            "softmax(x, 0)*[1.0, 2.0, 5.0]",
+            "missing_term",
+            "the normalisation in `softmax(x, 0)` is taken for a constant",
+        ),
+        ("sum(silu(x))", VECTOR, "x", "sigmoid(x)", "missing_term", "the gate in `silu(x)`"),
+        # transposes that go together
+        ("sum((A @ B)**2)", PAIR, "A", "2*A @ B @ B", "transposed", "`B` is to be transposed"),
+        (
+            "sum(inv(A)*B)",
+            PAIR,
+            "A",
+            "-inv(A) @ B @ inv(A)",
+            "transposed",
+            "`inv(A)` is to be transposed everywhere",
+        ),
+        # both bounds
+        (
+            "sum(where(abs(x) < 0.75, x**2/2, 0.75*abs(x)))",
+            VECTOR,
+            "x",
+            "clamp(x, -0.7, 0.7)",
+            "wrong_constant",
+            "0.75 in place of 0.7",
+        ),
+        # one case of two
+        (
+            "sum(where(x > 0, x, 2*exp(x)))",
+            VECTOR,
+            "x",
+            "2*exp(x)",
+            "lost_outside",
+            "`x > 0` is true",
+        ),
+        # the wrong axis of four
+        (
+            "sum(X**2*sum(X, -1, keepdim=True))",
+            CUBE,
+            "X",
+            "2*X*sum(X, -1, keepdim=True) + sum(X**2, -2, keepdim=True)",
+            "reduction",
+            "sum(X**2, -2",
+        ),
+        # the absolute value
+        ("log(abs(x))", {"x": -1.3}, "x", "1/abs(x)", "sign_where_negative", "`x` is negative"),
+    ],
+)
+def test_a_mistake_that_has_no_name_of_its_own(function, inputs, quantity, wrong, kind, text):
+    first = found(function, inputs, derivatives={quantity: wrong})[0]
+    assert (first.kind, text in first.text) == (kind, True), first
+
+
+def test_only_a_part_of_the_rows_that_is_added_up_is_told():
+    inputs = {"X": [[1.0, 2.0], [0.3, -1.0], [0.7, 0.2]], "w": [0.5, -1.5]}
+    wrong = {"dw": "X[:2].T @ dy[:2]", "dX": "outer(dy, w)"}
+    first = found({"y": "X @ w"}, inputs, "dw", backward=wrong)[0]
+    assert (first.kind, "only the part `X[:2]` counts" in first.text) == ("missing_term", True)
+
+
+def test_a_line_that_is_left_out_between_two_is_a_factor():
+    steps = {"z": "A @ x", "y": "tanh(z)"}
+    backward = {"dz": "dy*(1 - y**2)", "dA": "outer(dy, x)", "dx": "A.T @ dz"}
+    first = found(steps, SQUARE, "dA", backward=backward)[0]
+    assert first.kind == "missing_factor"
+    assert first.text == "the factor `dy/dz` is missing"
+
+
+def test_of_two_mistakes_that_which_shows_at_the_point_is_told():
+    steps = {"u": "norm(a - p)", "v": "norm(a - n)", "loss": "relu(u - v + 1)"}
+    inputs = {"a": [0.5, -1.0], "p": [1.5, 0.3], "n": [2.0, 1.0]}
+    wrong = {"dloss/da": "(a - p)/u + (a - n)/v"}
+    first = found(steps, inputs, "dloss/da", derivatives=wrong)[0]
+    assert first.kind == "wrong_sign_of_a_term"
+
+
+def test_a_shift_of_what_is_written_is_a_step_beside():
+    inputs = {"x": [1.0, 2.0, -0.5, 0.7]}
+    wrong = "concatenate([3*x[1:]**2, zeros(1)])"
+    first = found("sum(x**3)", inputs, derivatives={"x": wrong})[0]
+    assert (first.kind, "shifted by one" in first.text) == ("off_by_one_step", True)
+
+
+def test_rows_that_are_not_written_are_a_block():
+    wrong = {"dA": "concatenate([outer(dy, x)[:1], zeros(2, 2)])", "dx": "A.T @ dy"}
+    inputs = {"A": [[1.0, 2.0], [0.3, -1.0], [0.7, 0.2]], "x": [0.5, -1.5]}
+    first = found({"y": "A @ x"}, inputs, "dA", backward=wrong)[0]
+    assert (first.kind, first.text) == ("block", "only the block [1:3, 0:2] is wrong")

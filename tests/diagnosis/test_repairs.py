@@ -5,8 +5,10 @@ from itertools import chain
 
 import pytest
 
+from gradcheck.diagnosis.changes import changes
+from gradcheck.diagnosis.insertions import insertions
 from gradcheck.diagnosis.kinds import OF_A_DERIVATIVE
-from gradcheck.diagnosis.repairs import Surroundings, changes, insertions
+from gradcheck.diagnosis.surroundings import Surroundings
 from gradcheck.language.editing import Editor, operand
 from gradcheck.language.parser import parse
 from gradcheck.language.tree import Node, with_node
@@ -42,7 +44,14 @@ def surroundings(after=None):
     condition = Editor(parse("x > 0")).whole
     part = Editor(parse("sqrt(n)")).whole
     names = (*SHAPES, "sqrt(n)")
-    return Surroundings(SHAPES, names, (condition,), frozenset({3}), after, {"sqrt(n)": part})
+    return Surroundings(
+        shapes=SHAPES,
+        factors=names,
+        conditions=(condition,),
+        sizes=frozenset({3}),
+        after=after,
+        parts={"sqrt(n)": part},
+    )
 
 
 @pytest.mark.parametrize("text", FORMULAS)
