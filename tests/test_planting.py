@@ -47,9 +47,17 @@ UNSEEN = {
     ("gated_recurrence", "forgotten_use"),
     ("leaky_integrator", "forgotten_use"),
     ("leapfrog", "forgotten_use"),
-    # all uses but one
+    # all uses but one, also within a word, or of what a second derivative takes
     ("projection_onto_a_vector", "forgotten_use"),
     ("min_max_scaling", "forgotten_use"),
+    ("softmax_vector", "forgotten_use"),
+    ("student_t", "forgotten_use"),
+    ("recursive_h_t", "forgotten_use"),
+    ("curvature_along_a_line", "forgotten_use"),
+    ("hessian_of_the_norm", "forgotten_use"),
+    ("heat_kernel", "forgotten_use"),
+    # a number stands for the vector that it fills
+    ("adding_a_scalar_to_a_vector", "constant_factor"),
     # the points have different shapes
     ("polynomial", "column"),
     # not all entries of the block are wrong
