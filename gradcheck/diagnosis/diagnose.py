@@ -9,11 +9,9 @@ from typing import Final, TypeVar
 
 import numpy as np
 
-from gradcheck.ball import Array
 from gradcheck.claims import Claim, Written
 from gradcheck.diagnosis.changes import changes
 from gradcheck.diagnosis.choosing import PLACES, best
-from gradcheck.diagnosis.companions import companions
 from gradcheck.diagnosis.counts import counted
 from gradcheck.diagnosis.fitting import constants
 from gradcheck.diagnosis.forgotten import forgotten, without_values
@@ -24,8 +22,7 @@ from gradcheck.diagnosis.repairs import Repair
 from gradcheck.diagnosis.steps import of_other_steps, with_step
 from gradcheck.diagnosis.surroundings import Surroundings, surroundings_of
 from gradcheck.diagnosis.suspect import MOST_OPERATIONS, Suspect
-from gradcheck.diagnosis.terms import missing_factors, missing_terms
-from gradcheck.functions import Step
+from gradcheck.diagnosis.terms import missing_products
 from gradcheck.language.expression import Expression
 from gradcheck.lines import PassFormula
 from gradcheck.place import Place
@@ -126,22 +123,11 @@ class _Search:
         if self.evidence is not None:
             if isinstance(self.claim, Claim):
                 yield from without_values(self.suspect, self.evidence, self.claim)
-            more = self._companions()
-            terms = list(missing_terms(self.evidence, more))
-            yield from terms or missing_factors(self.evidence, more)
+            more = self.suspect.values_of(self.suspect.companions)
+            yield from missing_products(self.evidence, more)
             for one in weak_patterns(self.evidence):
                 if one.kind != "extra_term":  # what a formula lacks has the other sign
                     yield one
-
-    def _companions(self) -> dict[str, Array]:
-        """What derivatives of the function are made of: cos(x) of sin(x), x**(n - 1) of x**n."""
-        parts = [
-            part
-            for step in self.claim.steps
-            if isinstance(step, Step)
-            for part in companions(step.expression)
-        ]
-        return self.suspect.values_of({part.text: part for part in parts})
 
     def _forgotten(self) -> list[Diagnosis]:
         if self.evidence is None or not isinstance(self.claim, Claim):

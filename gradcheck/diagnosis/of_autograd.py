@@ -151,7 +151,7 @@ class _Watch(TorchFunctionMode):
     def changed(self) -> Step | None:
         """The first that gave numbers which are others by now."""
         for step, numbers, before in self._shared:
-            if not np.array_equal(np.asarray(numbers), before, equal_nan=True):
+            if not ((numbers == before) | (before != before)).all():
                 return step
         return None
 
@@ -164,8 +164,8 @@ class _Watch(TorchFunctionMode):
             self.steps.append(Step(number, _spelled(name), kind, _where()))
         if name in _SHARING:
             step = Step(number, name, "in_place", _where())
-            numbers = result.cpu().numpy() if isinstance(result, Tensor) else result
-            self._shared.append((step, numbers, np.array(numbers)))
+            before = result.clone() if isinstance(result, Tensor) else np.array(result)
+            self._shared.append((step, result, before))
         return result
 
 

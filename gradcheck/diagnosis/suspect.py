@@ -332,14 +332,14 @@ class Suspect:
                     is_still = is_step or names <= set(self.case.function.given)
                     if is_still and len(part.text) <= SHORT:
                         found.setdefault(part.text, part)
-        made = {
-            part.text: part
-            for step in self.claim.steps
-            if isinstance(step, Step)
-            for part in companions(step.expression)
-            if len(part.text) <= SHORT
-        }
-        return dict(list(found.items())[:MOST_PARTS]) | dict(list(made.items())[:MOST_PARTS])
+        made = [(text, part) for text, part in self.companions.items() if len(text) <= SHORT]
+        return dict(list(found.items())[:MOST_PARTS]) | dict(made[:MOST_PARTS])
+
+    @cached_property
+    def companions(self) -> Mapping[str, Part]:
+        """What derivatives of the function are made of: cos(x) of sin(x), x**(n - 1) of x**n."""
+        steps = [step for step in self.claim.steps if isinstance(step, Step)]
+        return {part.text: part for step in steps for part in companions(step.expression)}
 
     @cached_property
     def conditions(self) -> Mapping[str, Flags]:

@@ -1,4 +1,4 @@
-"""A term that a formula lacks, looked for among products of what the case computes."""
+"""What a formula lacks, looked for among products of what the case computes."""
 
 from __future__ import annotations
 
@@ -34,24 +34,21 @@ class Factor:
     numbers: Array
 
 
-def missing_terms(e: Evidence, more: Mapping[str, Array]) -> Iterator[Diagnosis]:
-    """The term that is missing: at most three values times a simple number, one of them divided by.
+def missing_products(e: Evidence, more: Mapping[str, Array]) -> Iterator[Diagnosis]:
+    """The term that is missing as a product of values, else the factor that is, or is too many.
 
-    `more` are values beside those of the evidence, each (points, *its own shape).
+    A term has at most three values and a simple number, one of them may be divided by; a factor is
+    a product of at most two. `more` are values beside those of the evidence, each (points, *its own
+    shape).
     """
-    products = _Products(e, more)
-    if e.found.any() and (
-        found := products.fitting(np.ones(()), e.truth - e.found, 3, divided=True)
-    ):
-        yield Diagnosis("missing_term", f"the term `{found}` is missing")
-
-
-def missing_factors(e: Evidence, more: Mapping[str, Array]) -> Iterator[Diagnosis]:
-    """The factor that is missing, or too many, as a product of at most two values."""
-    products = _Products(e, more)
-    if (e.found.ravel() != 0).sum() < FEWEST_NUMBERS:
+    if not e.found.any():
         return
-    if found := products.fitting(e.found.ravel(), e.truth, 2):
+    products = _Products(e, more)
+    if found := products.fitting(np.ones(()), e.truth - e.found, 3, divided=True):
+        yield Diagnosis("missing_term", f"the term `{found}` is missing")
+    elif np.count_nonzero(e.found) < FEWEST_NUMBERS:
+        return
+    elif found := products.fitting(e.found.ravel(), e.truth, 2):
         yield Diagnosis("missing_factor", f"the factor `{found}` is missing")
     elif found := products.fitting(e.truth.ravel(), e.found, 2):
         yield Diagnosis("extra_factor", f"a factor `{found}` is there once too often")
@@ -88,7 +85,7 @@ class _Products:
 def _heads(factors: list[Factor], most: int) -> Iterator[Factor]:
     """1, each factor, and each product of two if there may be so many."""
     yield Factor("", np.ones(()))
-    yield from factors
+    yield from (Factor(operand(one.text), one.numbers) for one in factors)
     for a, b in combinations_with_replacement(factors, 2) if most > 1 else ():
         yield Factor(f"{operand(a.text)}*{operand(b.text)}", a.numbers * b.numbers)
 

@@ -155,3 +155,18 @@ def test_a_narrow_dtype_is_told_as_far_as_it_shows():
     first, second = told(Half.apply, X.float(), reference="sin(x)")
     assert (first.kind, second.kind) == ("custom_backward", "constant_factor")
     assert second.text == "it is half of the right value, everywhere"
+
+
+def changed_through_numpy(x):
+    y = 2 * x
+    y.detach().numpy()[0] = 5.0
+    return y * y.exp()
+
+
+def test_what_is_changed_through_an_array_is_in_place():
+    assert told(changed_through_numpy)[0].kind == "in_place"
+
+
+def test_a_cut_is_told_in_a_dtype_that_no_array_has():
+    first = told(held, X.to(torch.bfloat16), conditions="none")[0]
+    assert (first.kind, "`detach` cuts" in first.text) == ("detached", True)
