@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gradcheck.claims import Claim, Written
 from gradcheck.conclusion import Fields
 from gradcheck.place import Place
@@ -23,14 +25,23 @@ class Diagnoses:
         formula: Written,
         root: str = "",
     ) -> Fields:
-        """A failure with what its formula looks like; no verdict is lost over that."""
+        """A failure with what its formula looks like."""
         from gradcheck.diagnosis import diagnose
 
-        key = claim, formula, root
-        if key not in self._known:
-            try:
+        def find() -> tuple[Diagnosis, ...]:
+            key = claim, formula, root
+            if key not in self._known:
                 self._known[key] = diagnose.diagnose(place, claim, formula, root)
-            except Exception as error:
-                note = f"no diagnosis: {type(error).__name__}: {error}; please report it"
-                return {**fields, "notes": (*fields.get("notes", ()), note)}
-        return {**fields, "diagnosis": self._known[key]}
+            return self._known[key]
+
+        return diagnosed(fields, find)
+
+
+def diagnosed(fields: Fields, find: Callable[[], tuple[Diagnosis, ...]]) -> Fields:
+    """A failure with what mistake it looks like; no verdict is lost where finding it raises."""
+    try:
+        return {**fields, "diagnosis": find()}
+    except Exception as error:
+        said = str(error).partition("\n")[0]
+        note = f"no diagnosis: {type(error).__name__}: {said}; please report it"
+        return {**fields, "notes": (*fields.get("notes", ()), note)}

@@ -13,6 +13,7 @@ from torch import Tensor
 from gradcheck.ball import Array, Ball
 from gradcheck.beside import Beside
 from gradcheck.conclusion import Fields, conclude
+from gradcheck.diagnoses import diagnosed
 from gradcheck.errors import ChangedOutputError, ShapeError
 from gradcheck.function_along import Along
 from gradcheck.function_answers import (
@@ -356,8 +357,8 @@ class FunctionCheck:
         from gradcheck.diagnosis.of_block import diagnose_block
 
         blame = fields["blame"].split(",")
-        diagnosis = diagnose_block(self.function, look.block, found.truth, found.answers, blame)
-        return {**fields, "diagnosis": diagnosis}
+        of = self.function, look.block, found.truth, found.answers, blame
+        return diagnosed(fields, lambda: diagnose_block(*of))
 
     def _decided(self, look: Look) -> tuple[_Held, tuple[str, ...]]:
         """The answers held against the truth that decides, and what is to be said of that."""

@@ -18,6 +18,7 @@ from torch.utils import _pytree
 from gradcheck.oracles.autograd import Graph
 from gradcheck.python_function import PythonFunction
 from gradcheck.results import Diagnosis
+from gradcheck.sparse import dense
 from gradcheck.user_code import is_the_users
 
 MOST_NODES: Final = 10_000
@@ -151,7 +152,7 @@ class _Watch(TorchFunctionMode):
     def changed(self) -> Step | None:
         """The first that gave numbers which are others by now."""
         for step, numbers, before in self._shared:
-            if not ((numbers == before) | (before != before)).all():
+            if not ((_dense(numbers) == before) | (before != before)).all():
                 return step
         return None
 
@@ -164,7 +165,8 @@ class _Watch(TorchFunctionMode):
             self.steps.append(Step(number, _spelled(name), kind, _where()))
         if name in _SHARING:
             step = Step(number, name, "in_place", _where())
-            before = result.clone() if isinstance(result, Tensor) else np.array(result)
+            before = _dense(result)
+            before = before.clone() if isinstance(before, Tensor) else np.array(before)
             self._shared.append((step, result, before))
         return result
 
@@ -211,6 +213,11 @@ class _Undo(TorchFunctionMode):
             return args[0]
         with torch.enable_grad():
             return func(*args, **(kwargs or {}))
+
+
+def _dense(numbers: Any) -> Any:
+    """A tensor of any layout as one that can be compared; numpy's arrays as they are."""
+    return dense(numbers) if isinstance(numbers, Tensor) else numbers
 
 
 def _name(func: Any) -> str:

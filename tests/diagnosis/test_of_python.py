@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import gradcheck
+from gradcheck.diagnosis import of_block
 
 X = torch.tensor([0.3, -1.2, 2.0], dtype=torch.float64)
 W = torch.tensor([0.5, 0.7, 1.1], dtype=torch.float64)
@@ -170,3 +171,26 @@ def test_what_is_changed_through_an_array_is_in_place():
 def test_a_cut_is_told_in_a_dtype_that_no_array_has():
     first = told(held, X.to(torch.bfloat16), conditions="none")[0]
     assert (first.kind, "`detach` cuts" in first.text) == ("detached", True)
+
+
+def test_a_diagnosis_that_raises_loses_no_verdict(monkeypatch):
+    def broken(*arguments):
+        raise ZeroDivisionError("no")
+
+    monkeypatch.setattr(of_block, "diagnose_block", broken)
+    result = next(r for r in gradcheck.check(held, X).results if r.is_bad)
+    assert (result.verdict, result.blame) == ("fail", "autograd")
+    assert "no diagnosis: ZeroDivisionError: no; please report it" in result.notes
+
+
+@pytest.mark.filterwarnings("ignore:Sparse")
+@pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr])
+def test_what_is_cut_in_a_sparse_tensor_is_told(layout):
+    sparse = X.diag().to_sparse(layout=layout)
+
+    def cut(x):
+        return (x.to_dense(masked_grad=True) * x.detach().to_dense()).sum()
+
+    (diagnosis, *_) = told(cut, sparse, masked=True)
+    assert diagnosis.kind == "detached"
+    assert diagnosis.text.startswith("`detach` cuts the derivative's path")
