@@ -301,7 +301,13 @@ Numbers = Annotated[Any, PlainValidator(_numbers), WithJsonSchema(_NUMBERS)]
 Published = Annotated[
     Any,
     PlainValidator(_published),
-    WithJsonSchema({"anyOf": [*_NUMBERS["anyOf"], {"const": "none"}]}),
+    WithJsonSchema(
+        {
+            "anyOf": [*_NUMBERS["anyOf"], {"const": "none"}],
+            "description": "What was published of this value or derivative, as it was printed.",
+            "examples": [-5.4668, [1, -2], "none"],
+        }
+    ),
 ]
 """Numbers, or `none` (which becomes None) for a gradient that is not there."""
 FiniteNumbers = Annotated[Any, PlainValidator(_finite_numbers), WithJsonSchema(_NUMBERS)]

@@ -130,7 +130,8 @@ class _Errors:
             if needed:
                 return f"{expected} with {' and '.join(needed)}"
         field = self._field(error["loc"])
-        if expected != "a text" and field is not None and field.examples:
+        is_plain = expected in ("a text", "true or false")  # which needs no example
+        if field is not None and field.examples and not is_plain:
             return f"{expected} such as {_flow(field.examples[0])}"
         return expected
 

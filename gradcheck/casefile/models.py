@@ -83,7 +83,11 @@ class Sampled(_Strict):
     """An input that is drawn: `{shape: [m, n], sample: normal}`."""
 
     shape: Annotated[
-        Dimensions, Field(description="Sizes of the dimensions, as numbers or named sizes.")
+        Dimensions,
+        Field(
+            description="Sizes of the dimensions, as numbers or named sizes.",
+            examples=[[3], ["m", "n"]],
+        ),
     ] = []
     sample: Annotated[
         str,
@@ -110,16 +114,21 @@ Input = Annotated[
 class State(_Strict):
     """A value that a recurrence carries; in `next` every state is the value before the step."""
 
-    start: Annotated[Formula, Field(description="The value before the first step.")]
+    start: Annotated[
+        Formula, Field(description="The value before the first step.", examples=["h_0"])
+    ]
     next: Annotated[Formula, Field(description="The value after a step.", examples=["w_h*h"])]
 
 
 class Recurrence(_Strict):
     """States that are updated together, `steps` times."""
 
-    steps: Annotated[Formula, Field(description="How many steps: a number or a size.")]
+    steps: Annotated[
+        Formula, Field(description="How many steps: a number or a size.", examples=[5, "n"])
+    ]
     index: Annotated[
-        Optional[str], Field(description="A name for the number of the step, from 0, as in x[t].")
+        Optional[str],
+        Field(description="A name for the number of the step, from 0, as in x[t].", examples=["t"]),
     ] = None
     states: Annotated[
         dict[str, State],
@@ -253,13 +262,32 @@ Definition = Annotated[
 class Definitions(_Named):
     """Helpers that every case of the file, and later definitions, may use."""
 
-    __pydantic_extra__: dict[str, Definition] = Field(init=False)
+    __pydantic_extra__: dict[
+        str,
+        Annotated[
+            Definition,
+            Field(
+                description="A formula of the parameters, or steps `name: formula`.",
+                examples=["(y - y_hat)**2"],
+            ),
+        ],
+    ] = Field(init=False)
 
 
 class Derivatives(_Named):
     """Derivatives by input name, or links `dA/dB` between any two values."""
 
-    __pydantic_extra__: dict[str, Derivative] = Field(init=False)
+    __pydantic_extra__: dict[
+        str,
+        Annotated[
+            Derivative,
+            Field(
+                description="The derivative as a formula, or a list of alternatives, each of "
+                "which must be right, or a function in Python.",
+                examples=["2*x*cos(x**2)"],
+            ),
+        ],
+    ] = Field(init=False)
 
     recurrence: Annotated[
         dict[str, State],
@@ -280,11 +308,17 @@ class Expect(_Named):
 
     of: Annotated[
         Literal["truth", "handwritten"],
-        Field(description="What was published: the true value, or what the formula computes."),
+        Field(
+            description="What was published: the true value, or what the formula computes.",
+            examples=["handwritten"],
+        ),
     ] = "truth"
     dtype: Annotated[
         Optional[DType],
-        Field(description="The dtype in which a `handwritten` value was computed."),
+        Field(
+            description="The dtype in which a `handwritten` value was computed.",
+            examples=["float32"],
+        ),
     ] = None
 
 
@@ -301,14 +335,17 @@ class Point(_Strict):
         dict[str, Input],
         Field(description="Values that take the place of the case's.", examples=[{"x": 3.0}]),
     ] = {}
-    expect: Annotated[Optional[Expects], Field(description="Numbers published for this point.")] = (
-        None
-    )
+    expect: Annotated[
+        Optional[Expects],
+        Field(description="Numbers published for this point.", examples=[{"x": -5.4668}]),
+    ] = None
     cotangents: Annotated[
         dict[str, FiniteNumbers],
         Field(description="Published cotangents.", examples=[{"dz": [1, -2]}]),
     ] = {}
-    samples: Annotated[Optional[Samples], Field(description="Draws of the sampled inputs.")] = None
+    samples: Annotated[
+        Optional[Samples], Field(description="Draws of the sampled inputs.", examples=[3])
+    ] = None
 
 
 Texts = Annotated[
@@ -325,14 +362,24 @@ class Autograd(_Strict):
     """How torch is asked for gradients; `x.grad` is what is left there."""
 
     backward_passes: Annotated[
-        Passes, Field(description="How often the function is run and backward called on it (1).")
+        Passes,
+        Field(
+            description="How often the function is run and backward called on it (1).",
+            examples=[2],
+        ),
     ] = 1
     zero_grad: Annotated[
-        bool, Field(description="Whether gradients are zeroed between the passes (false).")
+        bool,
+        Field(
+            description="Whether gradients are zeroed between the passes (false).", examples=[True]
+        ),
     ] = False
     disabled_by: Annotated[
         Optional[Disabled],
-        Field(description="What switches tracking off, so that no gradient is there."),
+        Field(
+            description="What switches tracking off, so that no gradient is there.",
+            examples=["detach", "no_grad"],
+        ),
     ] = None
     retain_grad: Annotated[
         Texts,
@@ -346,7 +393,10 @@ class Autograd(_Strict):
 class XFail(_Strict):
     """A failure that is known; only a `fail` with this blame meets it."""
 
-    reason: Annotated[str, Field(min_length=1, description="Why the failure is known.")]
+    reason: Annotated[
+        str,
+        Field(min_length=1, description="Why the failure is known.", examples=["torch issue 1234"]),
+    ]
     blame: Annotated[
         Blame,
         Field(
@@ -369,9 +419,15 @@ class Known(_Strict):
     ] = None
     function: Annotated[
         Optional[Positive],
-        Field(description="How far off a function in Python may be from its reference."),
+        Field(
+            description="How far off a function in Python may be from its reference.",
+            examples=[1e-6],
+        ),
     ] = None
-    reason: Annotated[str, Field(min_length=1, description="Why the error is known.")]
+    reason: Annotated[
+        str,
+        Field(min_length=1, description="Why the error is known.", examples=["torch's trigamma"]),
+    ]
 
     @model_validator(mode="after")
     def _is_of_somebody(self) -> Known:
@@ -407,7 +463,12 @@ class Defaults(_Strict):
     tags: Annotated[
         Tags, Field(description="Labels to select cases by.", examples=["loss", ["loss", "slow"]])
     ] = []
-    source: Annotated[Optional[str], Field(description="Where the derivation comes from.")] = None
+    source: Annotated[
+        Optional[str],
+        Field(
+            description="Where the derivation comes from.", examples=["the lecture notes, page 12"]
+        ),
+    ] = None
     dtypes: Annotated[
         Optional[DTypes],
         Field(description="The dtypes to check in (float64).", examples=["float32"]),
@@ -427,15 +488,18 @@ class Defaults(_Strict):
             examples=[6],
         ),
     ] = None
-    samples: Annotated[Optional[Samples], Field(description="Draws of the sampled inputs (1).")] = (
-        None
-    )
+    samples: Annotated[
+        Optional[Samples], Field(description="Draws of the sampled inputs (1).", examples=[3])
+    ] = None
 
 
 class Case(Defaults):
     """A function, its inputs and its derivatives, as somebody wrote them by hand."""
 
-    about: Annotated[Optional[str], Field(description="One line for the reader.")] = None
+    about: Annotated[
+        Optional[str],
+        Field(description="One line for the reader.", examples=["z = sin(y), y = x²"]),
+    ] = None
     function: Annotated[
         Function,
         Field(
@@ -558,6 +622,7 @@ class Case(Defaults):
         Field(
             description="Whether torch's forward mode is looked at (where a function in Python "
             "has a jvp).",
+            examples=[True],
         ),
     ] = None
     autograd: Annotated[
@@ -572,7 +637,7 @@ class Case(Defaults):
     ] = None
     skip: Annotated[
         Optional[Annotated[str, Field(min_length=1)]],
-        Field(description="Why the case is not run."),
+        Field(description="Why the case is not run.", examples=["too slow"]),
     ] = None
     xfail: Annotated[
         Optional[XFail],
@@ -622,6 +687,15 @@ class File(_Strict):
 
 
 class _Schema(GenerateJsonSchema):
+    def sort(self, value: JsonSchemaValue, parent_key: str | None = None) -> JsonSchemaValue:
+        """As it is: steps in an example are in order."""
+        return value
+
+    def tagged_union_schema(self, schema: core_schema.TaggedUnionSchema) -> JsonSchemaValue:
+        """`{python: …}` has the form of steps, too: an editor must not ask for one form alone."""
+        union = super().tagged_union_schema(schema)
+        return {"anyOf": union["oneOf"]} if "oneOf" in union else union
+
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         """A key that may be left out is not written as null."""
         return self.generate_inner(schema["schema"])

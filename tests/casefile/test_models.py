@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from pydantic import BaseModel
 
 from gradcheck.casefile import models
 from gradcheck.casefile.fields import BLAMES
@@ -55,9 +56,8 @@ def schemas(schema=SCHEMA, path="#"):
     for key in ("items", "additionalProperties"):
         if isinstance(schema.get(key), dict):
             yield from schemas(schema[key], f"{path}/{key}")
-    for key in ("anyOf", "oneOf"):
-        for index, inner in enumerate(schema.get(key, [])):
-            yield from schemas(inner, f"{path}/{key}/{index}")
+    for index, inner in enumerate(schema.get("anyOf", [])):
+        yield from schemas(inner, f"{path}/anyOf/{index}")
 
 
 ALL = dict(schemas())
@@ -74,7 +74,7 @@ def resolved(reference):
 @pytest.mark.parametrize("path", ALL)
 def test_every_schema_is_well_formed(path):
     schema = ALL[path]
-    nested = {"properties", "$defs", "items", "additionalProperties", "anyOf", "oneOf"}
+    nested = {"properties", "$defs", "items", "additionalProperties", "anyOf"}
     assert {*schema} <= {*KEYWORDS} | nested
     types = schema.get("type", [])
     types = {types} if isinstance(types, str) else {*types}
@@ -89,10 +89,24 @@ def test_every_schema_is_well_formed(path):
 
 
 @pytest.mark.parametrize("path", [path for path in ALL if path.split("/")[-2:-1] == ["properties"]])
-def test_every_key_has_a_description(path):
-    schema = ALL[path]
-    described = schema if "description" in schema else resolved(schema["$ref"])
-    assert len(described["description"]) > 10
+def test_every_key_has_a_description_and_an_example(path):
+    schema = {**(resolved(ALL[path]["$ref"]) if "$ref" in ALL[path] else {}), **ALL[path]}
+    assert len(schema["description"]) > 10
+    assert schema["examples"]
+
+
+def test_the_steps_of_an_example_are_in_order():
+    (steps,) = [
+        one
+        for one in SCHEMA["$defs"]["Case"]["properties"]["function"]["examples"]
+        if "loss" in one
+    ]
+    assert [*steps] == ["z", "loss"]
+
+
+def test_no_value_has_to_be_of_one_form_alone():
+    """`{python: …}` is steps, too, by its form: an editor would refuse it."""
+    assert "oneOf" not in json.dumps(SCHEMA)
 
 
 def test_the_schema_is_one_of_the_latest_draft_and_plain_data():
@@ -124,25 +138,39 @@ def test_every_blame_is_described():
     assert all(blame in described for blame in BLAMES)
 
 
+MODELS = [
+    one
+    for one in vars(models).values()
+    if isinstance(one, type) and issubclass(one, BaseModel) and one is not models.Head
+]
+REQUIRED = {
+    models.Sampled: {"sample": "normal"},
+    models.State: {"start": 0, "next": "h"},
+    models.Recurrence: {"steps": 2, "states": {"h": {"start": 0, "next": "h"}}},
+    models.PythonFunction: {"python": "mykernels.norm:RMSNorm"},
+    models.XFail: {"reason": "known", "blame": "autograd"},
+    models.Known: {"autograd": 1, "reason": "known"},
+    models.Case: {"function": "x"},
+    models.File: {"cases": {"a": {"function": "x"}}},
+}
+
+
 @pytest.mark.parametrize(
     ("model", "field"),
-    [
-        (model, name)
-        for model in (models.Case, models.File, models.Recurrence, models.Point, models.XFail)
-        for name, field in model.model_fields.items()
-        if field.examples
-    ],
+    [(model, name) for model in MODELS for name in model.model_fields],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )
 def test_examples_are_valid(model, field):
-    required = {
-        models.Case: {"function": "x"},
-        models.File: {"cases": {"a": {"function": "x"}}},
-        models.Recurrence: {"steps": 2, "states": {"h": {"start": 0, "next": "h"}}},
-        models.XFail: {"reason": "known", "blame": "autograd"},
-    }.get(model, {})
     for example in model.model_fields[field].examples:
-        model.model_validate({**required, field: _decimals(example)})
+        model.model_validate({**REQUIRED.get(model, {}), field: _decimals(example)})
+
+
+@pytest.mark.parametrize("model", ["Definitions", "Derivatives", "Expect"])
+def test_examples_of_what_the_author_names_are_valid(model):
+    named = SCHEMA["$defs"][model]["additionalProperties"]
+    assert len(named["description"]) > 10
+    for example in named["examples"]:
+        getattr(models, model).model_validate({"made_up": _decimals(example)})
 
 
 def _decimals(example):
