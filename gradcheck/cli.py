@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from gradcheck.completion import complete_path, complete_tag, complete_word
 from gradcheck.errors import GradcheckError
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ REAL: Final = ("float64", "float32", "float16", "bfloat16")
 DTYPES: Final = (*REAL, "complex128", "complex64")
 INTERNAL_ERROR, USAGE, NOTHING, INTERRUPTED, BROKEN_PIPE = 3, 4, 5, 130, 141
 
-_paths = click.argument("paths", nargs=-1, metavar="[PATH[::CASE]]...")
+_paths = click.argument(
+    "paths", nargs=-1, metavar="[PATH[::CASE]]...", shell_complete=complete_path
+)
 _keyword = click.option("-k", "keyword", default="", help="Only cases whose FILE::CASE has this.")
 _allowed = click.option(
     "--allow-import",
@@ -45,7 +48,13 @@ _allowed = click.option(
 _jsonl = click.option(
     "--jsonl", type=click.Path(path_type=Path, dir_okay=False), help="Write records here too."
 )
-_tags = click.option("--tag", "tags", multiple=True, help="Only cases with this tag.")
+_tags = click.option(
+    "--tag",
+    "tags",
+    multiple=True,
+    help="Only cases with this tag.",
+    shell_complete=complete_tag,
+)
 
 
 def main() -> None:
@@ -60,7 +69,7 @@ def main() -> None:
 
 def _main() -> int:
     try:
-        return int(cli(standalone_mode=False) or 0)
+        return int(cli(prog_name="gradcheck", standalone_mode=False) or 0)
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:
@@ -72,8 +81,9 @@ def _main() -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         return INTERRUPTED
-    except SystemExit:
-        return BROKEN_PIPE  # the only thing that click exits for by itself
+    except SystemExit as done:
+        # What click exits for by itself: a shell got its completions, or nobody reads the output.
+        return BROKEN_PIPE if done.code else 0
     except Exception:
         click.echo("gradcheck: internal error, please report it:", err=True)
         traceback.print_exc()
@@ -359,7 +369,7 @@ def validate(paths: Sequence[str]) -> int:
 
 
 @cli.command()
-@click.argument("names", nargs=-1, metavar="[WORD]...")
+@click.argument("names", nargs=-1, metavar="[WORD]...", shell_complete=complete_word)
 def words(names: Sequence[str]) -> None:
     """List the words that formulas may use, or show what there is to say of some."""
     from gradcheck.language.vocabulary import TOPICS

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gradcheck.casefile.case import Case
-from gradcheck.casefile.load import CaseFile, find, load
+from gradcheck.casefile.files import find
+from gradcheck.casefile.load import CaseFile, load
 from gradcheck.casefile.problems import Problem
 from gradcheck.errors import UsageError
 from gradcheck.language.spelling import suggestion

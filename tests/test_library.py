@@ -17,7 +17,8 @@ from torch import Tensor
 
 from gradcheck.casefile.case import COMPLEX, DEFAULT_RESOLUTION, Case
 from gradcheck.casefile.document import Document
-from gradcheck.casefile.load import find, load, read
+from gradcheck.casefile.files import find
+from gradcheck.casefile.load import load, read
 from gradcheck.claims import RecurrentFormula
 from gradcheck.cli import cli
 from gradcheck.diagnoses import Diagnoses

@@ -17,7 +17,8 @@ from word_examples import CASES as EXAMPLES
 from word_examples import VALUES
 
 from gradcheck.casefile.case import COMPLEX
-from gradcheck.casefile.load import find, load
+from gradcheck.casefile.files import find
+from gradcheck.casefile.load import load
 from gradcheck.claims import Claim
 from gradcheck.cli import cli
 from gradcheck.errors import GradcheckError, UsageError

@@ -21,9 +21,7 @@ from gradcheck.casefile.definitions import DefinitionReader
 from gradcheck.casefile.document import Document, Path
 from gradcheck.casefile.names import Reader
 from gradcheck.casefile.problems import Problem
-from gradcheck.errors import UsageError
 
-SUFFIX: Final = ".grad.yaml"
 MOST_CASES: Final = 10_000  # in a file
 MOST_PROBLEMS: Final = 1_000
 LONGEST_MESSAGE: Final = 500
@@ -41,21 +39,6 @@ class CaseFile:
     name: str
     cases: tuple[Case, ...]
     problems: tuple[Problem, ...]
-
-
-def find(paths: Iterable[str]) -> Iterator[FilePath]:
-    """The case files at `paths`: files as they are, directories searched for `*.grad.yaml`.
-
-    Raises:
-        UsageError: A path does not exist.
-    """
-    for path in map(FilePath, paths):
-        if path.is_dir():
-            yield from sorted(file for file in path.rglob(f"*{SUFFIX}") if file.is_file())
-        elif path.exists():
-            yield path
-        else:
-            raise UsageError(f"there is no file or directory {path}")
 
 
 def load(path: FilePath, name: str | None = None) -> CaseFile:

@@ -8,8 +8,9 @@ from decimal import Decimal
 import pytest
 
 from gradcheck.casefile.document import Document
+from gradcheck.casefile.files import find
 from gradcheck.casefile.inputs import Given
-from gradcheck.casefile.load import find, load, read
+from gradcheck.casefile.load import load, read
 from gradcheck.errors import UsageError
 from gradcheck.functions import Recurrence
 

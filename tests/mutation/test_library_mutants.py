@@ -14,7 +14,8 @@ from bare_trees import bare
 
 from gradcheck.casefile.case import Case
 from gradcheck.casefile.document import Document
-from gradcheck.casefile.load import find, read
+from gradcheck.casefile.files import find
+from gradcheck.casefile.load import read
 from gradcheck.casefile.names import Reader
 from gradcheck.language.expression import Expression
 from gradcheck.language.parser import parse
