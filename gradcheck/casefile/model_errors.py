@@ -23,6 +23,8 @@ _EXPECTED: Final = {
     "dict_type": "a mapping",
     "model_type": "a mapping",
 }
+_FORMULAS: Final = ("derivatives", "backward", "jvp")
+"""Keys of a case under which formulas are written by hand."""
 _MEANT: Final = {"gpu": "cuda", "float": "float32", "double": "float64", "half": "float16"}
 """What people write for one of a few choices that is not spelled alike."""
 
@@ -115,6 +117,8 @@ class _Errors:
             return _none_of(self._shown(error["input"], path), known)
         if kind == "choice":
             return _none_of(context["given"], context["known"])
+        if kind == "expected" and error["input"] is None and path[-2] in _FORMULAS:
+            return f"`{path[-1]}` is left to write: its formula stands here"
         expected = error["msg"] if kind == "expected" else self._expected(error)
         return f"expected {expected}, found {self._found(error['input'], context, path)}"
 

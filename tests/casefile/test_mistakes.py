@@ -214,7 +214,19 @@ MISTAKES = {
     ),
     "a derivative without a value": (
         case(derivatives="{x: }"),
-        "4:22: expected a formula, or a list of alternative formulas, found nothing",
+        "4:22: `x` is left to write: its formula stands here",
+    ),
+    "a line of a backward without a formula": (
+        case(backward="{dx: }"),
+        "5:20: `dx` is left to write: its formula stands here",
+    ),
+    "a second derivative without a formula": (
+        case(derivatives="{d2out/dx2: }"),
+        "4:30: `d2out/dx2` is left to write: its formula stands here",
+    ),
+    "a recurrence without lines": (
+        case(derivatives="{recurrence: }"),
+        "4:31: expected a mapping such as {dh/dw: {start: 0, next: h + w*dh/dw}}, found nothing",
     ),
     "no alternatives": (case(derivatives="{x: []}"), "4:22: `x` is empty"),
     "an alternative that is a mapping": (
