@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shlex
 import sys
 import time
 import traceback
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from gradcheck.completion import complete_path, complete_tag, complete_word
+from gradcheck.completion import complete_file, complete_path, complete_tag, complete_word
 from gradcheck.errors import GradcheckError
 
 if TYPE_CHECKING:
@@ -352,6 +353,58 @@ def search(
         finally:
             report.summary(time.perf_counter() - start)
     return 2 if problems else int(bool(report.total.findings or report.total.failures))
+
+
+@cli.command()
+@click.argument("name")
+@click.option(
+    "--function",
+    "formulas",
+    multiple=True,
+    metavar="FORMULA",
+    help="A formula or, once for each step, `name: formula`.",
+)
+@click.option("--python", default="", metavar="MODULE:NAME", help="A function in Python instead.")
+@click.option(
+    "--at",
+    "values",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An input: a number, a list or {shape: [3], sample: normal}.",
+)
+@click.option(
+    "--file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    shell_complete=complete_file,
+    help="Where it is added; by default cases/NAME.grad.yaml.",
+)
+@_allowed
+def new(
+    name: str,
+    formulas: Sequence[str],
+    python: str,
+    values: Sequence[str],
+    file: Path | None,
+    allowed: Sequence[str],
+) -> None:
+    """Begin a case: write it into a file, its derivatives left to write."""
+    from gradcheck.new.new import new_case, schema_for
+
+    if bool(formulas) == bool(python):
+        raise click.UsageError("give the function: by --function, or by --python")
+    path = file or Path("cases", f"{name}.grad.yaml")
+    begun = new_case(name, path, formulas, python, values, _imports(allowed))
+    click.echo(f"{'wrote' if begun.is_first else 'added to'} {path}")
+    for problem in begun.left:
+        click.echo(problem)
+    command = ["gradcheck", "run", f"{path}::{name}"]
+    if python:
+        command += ["--allow-import", python.partition(":")[0]]
+    click.echo(f"then: {shlex.join(command)}")
+    schema = schema_for(path)
+    if begun.is_first and not schema.exists():
+        shown = shlex.quote(os.path.relpath(schema))
+        click.echo(f"for your editor to know the keys: gradcheck schema > {shown}")
 
 
 @cli.command()

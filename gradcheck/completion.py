@@ -10,10 +10,13 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from click import Context, Parameter
 from click.shell_completion import BashComplete, CompletionItem, add_completion_class
+
+if TYPE_CHECKING:
+    from gradcheck.casefile.document import Document
 
 Items = list[CompletionItem]
 
@@ -23,7 +26,7 @@ def complete_path(context: Context, parameter: Parameter, incomplete: str) -> It
     file, colons, start = incomplete.partition("::")
     if not colons:
         return complete_file(context, parameter, incomplete)
-    return _starting(f"{file}::", start, _cases(Path(file).expanduser()))
+    return _starting(f"{file}::", start, _read(Path(file).expanduser()).mapping("cases"))
 
 
 def complete_file(context: Context, parameter: Parameter, incomplete: str) -> Items:
@@ -55,9 +58,9 @@ def complete_tag(context: Context, parameter: Parameter, incomplete: str) -> Ite
     tags: set[str] = set()
     # Where the option has no value yet, click has not told paths from other arguments.
     for file in _files(context.params["paths"] or context.args or ("cases",)):
-        data = _data(file)
-        for one in (data.get("defaults"), *_mapping(data.get("cases")).values()):
-            written = _mapping(one).get("tags")
+        document = _read(file)
+        for path in [("defaults",), *(("cases", name) for name in document.mapping("cases"))]:
+            written = document.mapping(*path).get("tags")
             listed = written if isinstance(written, list) else [written]
             tags.update(tag for tag in listed if isinstance(tag, str))
     return _starting("", incomplete, sorted(tags))
@@ -84,18 +87,10 @@ def _files(paths: Iterable[str]) -> Iterator[Path]:
             yield from find([path.partition("::")[0]])
 
 
-def _cases(file: Path) -> list[str]:
-    return [*_mapping(_data(file).get("cases"))]
-
-
-def _data(file: Path) -> dict[str, Any]:
+def _read(file: Path) -> Document:
     from gradcheck.casefile.document import Document
 
-    return _mapping(Document.read(file).data)
-
-
-def _mapping(data: Any) -> dict[str, Any]:
-    return data if isinstance(data, dict) else {}
+    return Document.read(file)
 
 
 @add_completion_class

@@ -56,11 +56,15 @@ def parameters_of(function: Callable[..., Any], count: int) -> list[str]:
 
 
 class Parameters(NamedTuple):
-    """What a function takes by name; `are_keywords` unless it is called with positions alone."""
+    """What a function takes by name; `are_keywords` unless it is called with positions alone.
+
+    Those that are `needed` have no default.
+    """
 
     names: tuple[str, ...]
     takes_others: bool
     are_keywords: bool
+    needed: tuple[str, ...]
 
     def problem(self, names: Iterable[str]) -> str:
         """Which of these names is no parameter; empty where all are."""
@@ -75,19 +79,22 @@ def takes(function: Callable[..., Any]) -> Parameters | None:
     """The names of a function's parameters; None where nothing tells, or they have none."""
     schema = _schema(function)
     if schema is not None:
-        return Parameters(tuple(one.name for one in schema.arguments), False, True)
+        needed = tuple(one.name for one in schema.arguments if not one.has_default_value())
+        return Parameters(tuple(one.name for one in schema.arguments), False, True, needed)
     try:
         parameters = list(inspect.signature(_written(function)).parameters.values())
     except (TypeError, ValueError):
         return None
     kinds = {parameter.kind for parameter in parameters}
-    named = [p.name for p in parameters if p.kind in (*_POSITIONAL, _KEYWORD)]
+    listed = [p for p in parameters if p.kind in (*_POSITIONAL, _KEYWORD)]
     if inspect.Parameter.VAR_POSITIONAL in kinds or inspect.Parameter.POSITIONAL_ONLY in kinds:
         return None
     takes_others = inspect.Parameter.VAR_KEYWORD in kinds
     is_apply = _class_of(_plain(inspect.unwrap(function))) is not None
-    own = tuple(named[_takes_context(function) :])
-    return Parameters(own, takes_others, not is_apply)
+    own = listed[_takes_context(function) :]
+    names = tuple(p.name for p in own)
+    needed = tuple(p.name for p in own if p.default is inspect.Parameter.empty)
+    return Parameters(names, takes_others, not is_apply, needed)
 
 
 def called_with(

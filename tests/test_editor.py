@@ -109,6 +109,15 @@ def test_keys_are_completed(written):
     assert "derivatives" in server.completions(path, 6, 9)
 
 
+def test_a_new_case_is_marked_where_it_is_left_to_write(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    CliRunner().invoke(cli, ["new", "square", "--function", "x**2", "--at", "x=3"])
+    path = folder / "cases" / "square.grad.yaml"
+    with LanguageServer(PROGRAM, folder) as server:
+        ((line, *_),) = server.problems(path)
+    assert path.read_text(encoding="utf-8").splitlines()[line - 1].strip().startswith("x: ")
+
+
 def test_the_library_has_no_mark(folder):
     with LanguageServer(PROGRAM, folder, {"gradcheck.schema.json": "*.grad.yaml"}) as server:
         for path in sorted((ROOT / "cases").glob("*.grad.yaml")):

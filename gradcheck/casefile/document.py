@@ -46,6 +46,13 @@ class Document:
             problem = Problem(shown, 1, 1, _reason(error))
             return cls(shown, None, [problem], Source("", shown))
 
+    def mapping(self, *path: str) -> dict[str, Any]:
+        """The mapping at a path of keys; an empty one where none is."""
+        data = self.data
+        for key in path:
+            data = data.get(key) if isinstance(data, dict) else None
+        return data if isinstance(data, dict) else {}
+
     def text(self, path: Path) -> str:
         """The text of the scalar at `path`: a number as it is written, a string's value.
 

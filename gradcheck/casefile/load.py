@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import bisect
 import gc
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,12 +20,12 @@ from gradcheck.casefile.definitions import DefinitionReader
 from gradcheck.casefile.document import Document, Path
 from gradcheck.casefile.names import Reader
 from gradcheck.casefile.problems import Problem
+from gradcheck.language.expression import Definition
 
 MOST_CASES: Final = 10_000  # in a file
 MOST_PROBLEMS: Final = 1_000
 LONGEST_MESSAGE: Final = 500
 Model = TypeVar("Model", bound=BaseModel)
-_CASE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
 _SETTINGS: Final = frozenset(models.Defaults.model_fields).union(
     ("about", "autograd", "domain", "forward_mode", "known", "rng", "skip", "xfail")
 )
@@ -67,6 +66,13 @@ def read(document: Document) -> CaseFile:
     return CaseFile(document.name, cases, tuple(map(reader.placed, sorted(problems))))
 
 
+def definitions(document: Document) -> Mapping[str, Definition]:
+    """The definitions of a document that cases can use."""
+    reader = _FileReader(document)
+    data = reader.head()
+    return {} if data is None else reader.definitions_of(data["definitions"]).known
+
+
 def _clipped(problem: Problem) -> Problem:
     if len(problem.message) <= LONGEST_MESSAGE:
         return problem
@@ -82,11 +88,11 @@ class _FileReader:
         self.known_places = {(problem.line, problem.column) for problem in document.problems}
 
     def cases(self) -> Iterator[Case]:
-        data = self._head()
+        data = self.head()
         if data is None:
             return
         self.defaults, _ = self._valid(models.Defaults, data["defaults"], ("defaults",))
-        self.definitions = self._definitions(data["definitions"])
+        self.definitions = self.definitions_of(data["definitions"])
         if len(data["cases"]) > MOST_CASES:
             message = f"a file has at most {MOST_CASES:,} cases: split it"
             self._report(("cases",), message)
@@ -125,8 +131,7 @@ class _FileReader:
         """The cases of one entry; none if anything is wrong with it."""
         path: Path = ("cases", name)
         before = len(self.problems)
-        if not _CASE_NAME.fullmatch(name):
-            message = f"`{name}` is no name of a case: use letters, digits, _, . and -"
+        if message := names.case_name_problem(name):
             self._report(path, message)
         clean = self._is_clean(path)
         model = self._validated(models.Case, data, path) or self._without_settings(data)
@@ -192,7 +197,7 @@ class _FileReader:
     def _case_places(self) -> list[tuple[int, int]]:
         return sorted(self._case_names)
 
-    def _head(self) -> dict[str, dict[str, Any]] | None:
+    def head(self) -> dict[str, dict[str, Any]] | None:
         """The parts of the file, each of which can be read whatever is wrong with the others."""
         data = self.document.data
         if data is None:
@@ -234,7 +239,7 @@ class _FileReader:
         right = {key: value for key, value in written.items() if key not in wrong}
         return model.model_validate(right), {key: written[key] for key in written if key in wrong}
 
-    def _definitions(self, written: dict[str, Any]) -> DefinitionReader:
+    def definitions_of(self, written: dict[str, Any]) -> DefinitionReader:
         right, wrong = self._valid(models.Definitions, written, ("definitions",))
         reader = DefinitionReader(self.document)
         reader.read_all(right.named, wrong)

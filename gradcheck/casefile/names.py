@@ -24,6 +24,7 @@ MOST_SUGGESTIBLE: Final = 300  # names that an unknown one is compared with
 SHOWN_NAMES: Final = 12
 MOST_PROBLEMS: Final = 100  # of one case, or of the definitions
 
+_CASE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
 _CALLED: Final = re.compile(r"(?<![\w.])[A-Za-z_]\w*(?=\s*\()", re.ASCII)
 _QUOTIENT: Final = re.compile(r"\b(d\w+)\s*/\s*(d\w+)", re.ASCII)
 
@@ -40,6 +41,13 @@ def name_problem(name: str, taken: Mapping[str, str], *, may_be_word: bool = Fal
     if name in taken:
         return f"`{name}` is already {taken[name]}"
     return None
+
+
+def case_name_problem(name: str) -> str | None:
+    """What is wrong with the name of a case."""
+    if _CASE_NAME.fullmatch(name):
+        return None
+    return f"`{name}` is no name of a case: use letters, digits, _, . and -"
 
 
 def spelled(name: str) -> str:

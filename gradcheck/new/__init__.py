@@ -1,0 +1,1 @@
+"""`gradcheck new`: a case is begun, its derivatives left to write."""
