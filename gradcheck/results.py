@@ -9,6 +9,8 @@ from typing import Any, Final, Literal
 
 Verdict = Literal["pass", "fail", "inconclusive", "error", "skipped", "xfailed", "xpassed"]
 
+Standing = Verdict | Literal["known", "worse"]
+
 SCHEMA_VERSION: Final = 1
 UNCOVERED: Final = "no line covers"
 """How a note begins that says of which inputs a backward pass tells nothing."""
@@ -68,6 +70,14 @@ class Diagnosis:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """How a result compares with what a baseline has of the same claim, and a sentence on that."""
+
+    kind: Literal["known", "new", "worse", "better"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """The verdict on one quantity at one point, in one dtype on one device.
 
@@ -76,7 +86,8 @@ class Result:
     the truth that an evaluation keeps, at least. `entries` are the worst ones first. `formula` is
     what was written by hand, `line` where. `diagnosis` is empty where no mistake that is known
     fits, the likeliest first where two do. `errors` are there where a tensor failed. `imports` are
-    the modules that the run had to allow.
+    the modules that the run had to allow. `change` is there where a baseline says something else,
+    or knows of a failure.
     """
 
     case: str
@@ -101,10 +112,31 @@ class Result:
     errors: ErrorMap | None = None
     seconds: float = 0.0
     imports: tuple[str, ...] = ()
+    change: Change | None = None
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """Which quantity it is of, and where it was looked at."""
+        return (self.file, self.case, self.quantity, self.point, self.dtype, self.device)
+
+    @property
+    def claim(self) -> tuple[str, ...]:
+        """What no two results of a run have in common: the place, and the formula there."""
+        return (*self.place, self.formula)
 
     @property
     def is_bad(self) -> bool:
+        """Whether it fails the run: what a baseline knows does not, what got worse does."""
+        if self.change is not None and self.change.kind in ("known", "worse"):
+            return self.change.kind == "worse"
         return self.verdict in BAD
+
+    @property
+    def standing(self) -> Standing:
+        """The verdict; beside a baseline `known`, or `worse` where it would be no failure else."""
+        if self.change is not None and self.change.kind == "known":
+            return "known"
+        return "worse" if self.is_bad and self.verdict not in BAD else self.verdict
 
     @property
     def is_unstable(self) -> bool:
@@ -134,31 +166,38 @@ class Result:
             "truth": self.truth,
             "basis": self.basis,
             "resolution": _json(self.resolution),
+            "required": _json(self.required),
             "difference": _json(self.difference),
             "digits": {name: round(kept, 2) for name, kept in self.digits.items()},
             "worst_entry": worst and list(worst.index),
+            "entry": worst.label if worst else "",
             "oracles": _oracles(worst),
             "notes": list(self.notes),
             "diagnosis": [{"kind": one.kind, "text": one.text} for one in self.diagnosis],
+            "imports": list(self.imports),
             "seconds": round(self.seconds, 6),
         }
 
 
 @dataclass(slots=True)
 class Summary:
-    """How many results had each verdict, and what else went wrong."""
+    """How many results had each verdict, or other standing, and what else went wrong."""
 
-    counts: dict[Verdict, int] = field(default_factory=dict)
+    counts: dict[Standing, int] = field(default_factory=dict)
     cases: set[tuple[str, str]] = field(default_factory=set)
     problems: int = 0
     unstable: int = 0
     partial: set[tuple[str, str]] = field(default_factory=set)
+    better: int = 0
+    has_failed: bool = False
 
     def add(self, result: Result) -> None:
         self.unstable += result.is_unstable
         if result.is_partial:
             self.partial.add((result.file, result.case))
-        self.counts[result.verdict] = self.counts.get(result.verdict, 0) + 1
+        self.has_failed |= result.is_bad
+        self.better += result.change is not None and result.change.kind == "better"
+        self.counts[result.standing] = self.counts.get(result.standing, 0) + 1
         self.cases.add((result.file, result.case))
 
     @property
@@ -166,7 +205,7 @@ class Summary:
         """2 where something was invalid, 1 where something was not right, else 0."""
         if self.problems:
             return 2
-        return 1 if any(verdict in BAD for verdict in self.counts) else 0
+        return 1 if self.has_failed else 0
 
 
 def _oracles(entry: EntryAnswers | None) -> dict[str, dict[str, Any]]:

@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from gradcheck.results import BAD, Answer, EntryAnswers, Result, Summary
+from gradcheck.results import BAD, Answer, Change, EntryAnswers, Result, Summary
 
 
 def result(**fields):
@@ -32,10 +32,12 @@ def test_a_record_has_the_fields_of_the_schema():
         truth="numeric",
         basis="estimated",
         resolution=1e-9,
+        required=1e-6,
         difference=0.05,
         digits={"handwritten": 1.3010299},
         entries=(ENTRY,),
         notes=("a note",),
+        imports=("kernels",),
         seconds=0.12345678,
     ).record()
     assert record == {
@@ -53,15 +55,18 @@ def test_a_record_has_the_fields_of_the_schema():
         "truth": "numeric",
         "basis": "estimated",
         "resolution": 1e-9,
+        "required": 1e-6,
         "difference": 0.05,
         "digits": {"handwritten": 1.3},
         "worst_entry": [1],
+        "entry": "dy[1]/dx",
         "oracles": {
             "handwritten": {"value": 2.0, "radius": 0.5, "basis": "bounded"},
             "numeric": {"value": 2.1, "radius": 0.1, "basis": "estimated"},
         },
         "notes": ["a note"],
         "diagnosis": [],
+        "imports": ["kernels"],
         "seconds": 0.123457,
     }
 
@@ -103,6 +108,21 @@ def test_a_run_does_not_fail_by_any_other(verdict):
     summary.add(result(verdict=verdict))
     assert not result(verdict=verdict).is_bad
     assert summary.exit_code == 0
+
+
+def test_what_a_baseline_knows_does_not_fail_a_run_and_what_got_worse_does():
+    known = result(verdict="fail", change=Change("known", "known from the baseline"))
+    worse = result(change=Change("worse", "worse than in the baseline"))
+    new = result(verdict="fail", change=Change("new", "new"))
+    better = result(change=Change("better", "better than in the baseline"))
+    assert [r.is_bad for r in (known, worse, new, better)] == [False, True, True, False]
+    assert [r.standing for r in (known, worse, new, better)] == ["known", "worse", "fail", "pass"]
+    summary = Summary()
+    summary.add(known)
+    summary.add(better)
+    assert (summary.counts, summary.better, summary.exit_code) == ({"known": 1, "pass": 1}, 1, 0)
+    summary.add(worse)
+    assert (summary.counts["worse"], summary.exit_code) == (1, 1)
 
 
 def test_a_problem_of_a_file_is_exit_code_2_whatever_else_there_is():

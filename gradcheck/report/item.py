@@ -20,6 +20,18 @@ def failure_text(results: Sequence[Result], repeat: str) -> str:
     return "\n".join([*_lines(bad), f"  repeat: {repeat}"])
 
 
+def properties(results: Sequence[Result], line: int) -> dict[str, str]:
+    """What JUnit XML says of an item; `line` is the case's, where no result has to be shown."""
+    worst = min(results, key=lambda r: (not r.is_bad, WORST_FIRST.index(r.verdict)))
+    resolutions = [r.resolution for r in results if r.resolution is not None]
+    return {
+        "line": str(worst.line if worst.is_bad else line),
+        "verdict": worst.standing,
+        "blame": worst.blame,
+        "resolution": f"{max(resolutions):.2g}" if resolutions else "",
+    }
+
+
 def _lines(results: Sequence[Result]) -> Iterator[str]:
     shown: set[tuple[str, ...]] = set()
     for number, result in enumerate(results):
@@ -33,7 +45,7 @@ def _lines(results: Sequence[Result]) -> Iterator[str]:
 
 
 def _heading(result: Result) -> str:
-    what = " ".join([result.verdict, *([result.quantity] if result.quantity else [])])
+    what = " ".join([result.standing, *([result.quantity] if result.quantity else [])])
     point = f" at point {result.point}" if result.point else ""
     sentence = blame_sentence(result)
     return f"{result.file}:{result.line}: {what}{point}" + (f", {sentence}" if sentence else "")

@@ -14,9 +14,9 @@ from rich.text import Text
 
 from gradcheck.entries import SHOWN
 from gradcheck.report.picture import picture
-from gradcheck.results import Answer, EntryAnswers, Result, Summary, Verdict
+from gradcheck.results import Answer, EntryAnswers, Result, Standing, Summary
 
-STYLE: Final[dict[Verdict, str]] = {
+STYLE: Final[dict[str, str]] = {
     "pass": "green",
     "fail": "bold red",
     "error": "bold red",
@@ -25,15 +25,20 @@ STYLE: Final[dict[Verdict, str]] = {
     "skipped": "cyan",
     "xfailed": "cyan",
 }
-_WORDS: Final[dict[Verdict, str]] = {
+_STYLES: Final = {**STYLE, "worse": "bold red", "known": "yellow"}
+_WORDS: Final[dict[Standing, str]] = {
     "pass": "passed",
     "fail": "failed",
     "error": "in error",
     "inconclusive": "inconclusive",
     "xpassed": "passed unexpectedly",
+    "worse": "worse than in the baseline",
+    "known": "known from the baseline",
     "skipped": "skipped",
     "xfailed": "failed as expected",
 }
+_NAMED: Final = 5
+"""Claims that a line names."""
 ORDER: Final = (
     *("function", "formula", "handwritten", "expected", "autograd", "cpu"),
     *("numeric", "exact", "reference"),
@@ -58,8 +63,10 @@ class Terminal:
             self._skipped.update(result.notes)
         if result.is_bad and self.verbosity >= 0:
             is_known = self._is_known(result) and self.verbosity == 0
-            for text in [_heading(result)] if is_known else block(result):
+            for text in [heading(result)] if is_known else block(result):
                 self._print(text)
+        elif result.standing == "known" and self.verbosity >= 0:
+            self._print(heading(result).append(f"  {_change(result)}"))
         elif self.verbosity > 0:
             self._print(line(result))
 
@@ -76,18 +83,35 @@ class Terminal:
             text = Text(f"{name}  {_count(len(summary.cases), 'case')}  ")
             self._print(text + _tally(summary))
 
-    def summary(self, summary: Summary, seconds: float) -> None:
-        """What became of all, and why some were skipped."""
+    def summary(self, summary: Summary, seconds: float, told: Sequence[str] = ()) -> None:
+        """What became of all, why some were skipped, and what else is to be `told`."""
         for reason, count in self._skipped.items():
             self._print(Text(f"skipped {count}: {reason}"))
-        text = Text(f"{_count(len(summary.cases), 'case')}, ") + _tally(summary)
-        if summary.problems:
-            text.append(", ")
-            text.append(_count(summary.problems, "problem") + " in the files", "bold red")
-        self._print(text.append(f"  ({seconds:.1f} s)"))
+        for sentence in told:
+            self._print(Text(sentence))
+        self._print(total(summary).append(f"  ({seconds:.1f} s)"))
 
     def _print(self, text: Text) -> None:
         self.console.print(text, soft_wrap=True, highlight=False)
+
+
+def total(summary: Summary) -> Text:
+    """What became of all, in a line."""
+    text = Text(f"{_count(len(summary.cases), 'case')}, ") + _tally(summary)
+    if summary.problems:
+        text.append(", ")
+        text.append(_count(summary.problems, "problem") + " in the files", "bold red")
+    return text
+
+
+def unseen(results: Sequence[Result]) -> str:
+    """How much of a baseline was not looked at, and what of that had failed."""
+    failed = list(dict.fromkeys(f"{r.file}::{r.case} {r.quantity}" for r in results if r.is_bad))
+    text = f"{_count(len(results), 'result')} of the baseline not looked at"
+    if not failed:
+        return text
+    others = f" and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
+    return f"{text}, of which failed: {', '.join(failed[:_NAMED])}{others}"
 
 
 def kind_of(result: Result) -> tuple[str, ...]:
@@ -105,7 +129,7 @@ def block(result: Result) -> Iterator[Text]:
 
 def problem(result: Result) -> Iterator[Text]:
     """What went wrong, who is wrong, where and by how much."""
-    yield _heading(result)
+    yield heading(result)
     if sentence := blame_sentence(result):
         yield Text("  " + sentence)
     yield from evidence(result)
@@ -125,16 +149,25 @@ def evidence(result: Result) -> Iterator[Text]:
             yield Text("  " + row)
     for note in result.notes:
         yield Text(f"  {note}")
+    if result.change is not None:
+        yield Text(f"  {result.change.text}", "bold")
 
 
-def _heading(result: Result) -> Text:
-    heading = Text()
-    heading.append(result.verdict.upper(), STYLE[result.verdict])
-    heading.append(f"  {result.file}:{result.line}  " if result.file else "  ")
-    heading.append(f"{result.case}  {result.quantity}".rstrip(), "bold")
+def heading(result: Result) -> Text:
+    """What became of it, of what, and where."""
+    text = Text()
+    text.append(result.standing.upper(), _STYLES[result.standing])
+    text.append(f"  {result.file}:{result.line}  " if result.file else "  ")
+    text.append(f"{result.case}  {result.quantity}".rstrip(), "bold")
     point = f"point {result.point}" if result.point else ""
     where = ", ".join(filter(None, [result.dtype, result.device, point]))
-    return heading.append(f"  [{where}]" if where else "")
+    return text.append(f"  [{where}]" if where else "")
+
+
+def _change(result: Result) -> str:
+    """What became of it since the baseline; of what is known also what that is."""
+    said = result.change.text if result.change else ""
+    return f"{result.verdict}, {said}" if result.standing == "known" else said
 
 
 def blame_sentence(result: Result) -> str:
@@ -228,15 +261,18 @@ def line(result: Result) -> Text:
         text.append(f"  digits {kept}")
     for note in result.notes:
         text.append(f"  {note}")
-    return text
+    return text.append(f"  {_change(result)}" if result.change else "")
 
 
 def _tally(summary: Summary) -> Text:
     parts = [
-        Text(f"{summary.counts[verdict]} {words}", STYLE[verdict])
-        for verdict, words in _WORDS.items()
-        if summary.counts.get(verdict)
+        Text(f"{summary.counts[standing]} {words}", _STYLES[standing])
+        for standing, words in _WORDS.items()
+        if summary.counts.get(standing)
     ]
+    if summary.better:
+        better = f"{summary.better} better than in the baseline (-v shows them)"
+        parts.append(Text(better, "green"))
     if summary.unstable:
         parts.append(Text(f"{summary.unstable} unstable (-v shows them)", "yellow"))
     if summary.partial:
