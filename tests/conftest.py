@@ -1,5 +1,6 @@
 """What tests of the runner share: case files written to a temporary folder, and their results."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent, indent
@@ -23,6 +24,13 @@ HAS_CUDA, AVAILABLE = torch.cuda.is_available(), devices.available
 def cpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests count what they find on the CPU: other devices they ask for, as by `cuda`."""
     monkeypatch.setattr(devices, "available", lambda: {"cpu": "cpu"})
+
+
+@pytest.fixture(autouse=True)
+def outside_of_github(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests, and programs that they start, tell GitHub nothing unless they ask to."""
+    for name in [name for name in os.environ if name.startswith("GITHUB_")]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture
