@@ -10,30 +10,36 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from gradcheck.completion import complete_file, complete_path, complete_tag, complete_word
 from gradcheck.errors import GradcheckError
+from gradcheck.report.actions import CHOICES
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from gradcheck.casefile.case import Case
+    from gradcheck.casefile.problems import Problem
     from gradcheck.imports import Imports
-    from gradcheck.report.jsonl import JsonLines
-    from gradcheck.report.terminal import Terminal
-    from gradcheck.results import Summary
-    from gradcheck.runner import Job
     from gradcheck.selection import Selection
 
 REAL: Final = ("float64", "float32", "float16", "bfloat16")
 DTYPES: Final = (*REAL, "complex128", "complex64")
 INTERNAL_ERROR, USAGE, NOTHING, INTERRUPTED, BROKEN_PIPE = 3, 4, 5, 130, 141
+
+
+def _no_case_file(_: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
+    """The file that an option writes, which may not be one of cases."""
+    if path and path.name.endswith(".grad.yaml"):
+        raise click.UsageError(f"--{option.name} would write over the case file {path}")
+    return path
+
 
 _paths = click.argument(
     "paths", nargs=-1, metavar="[PATH[::CASE]]...", shell_complete=complete_path
@@ -47,7 +53,30 @@ _allowed = click.option(
     help="Let cases import functions from this module of yours, and from all below it.",
 )
 _jsonl = click.option(
-    "--jsonl", type=click.Path(path_type=Path, dir_okay=False), help="Write records here too."
+    "--jsonl",
+    type=click.Path(path_type=Path, dir_okay=False),
+    callback=_no_case_file,
+    help="Write records here too.",
+)
+_quiet = click.option("-q", "--quiet", is_flag=True, help="Only the summary.")
+_verbose = click.option("-v", "--verbose", is_flag=True, help="A line for every claim.")
+_junit = click.option(
+    "--junit",
+    type=click.Path(path_type=Path, dir_okay=False),
+    callback=_no_case_file,
+    help="Write JUnit XML here too.",
+)
+_github = click.option(
+    "--github",
+    type=click.Choice(CHOICES),
+    default="auto",
+    show_default=True,
+    help="Annotations and a step's summary in GitHub Actions; a shard leaves them to merge.",
+)
+_baseline = click.option(
+    "--baseline",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Fail only by what is new or worse than in this file, which --jsonl wrote.",
 )
 _tags = click.option(
     "--tag",
@@ -111,9 +140,13 @@ def cli() -> None:
 @click.option("--dtype", "dtypes", multiple=True, type=click.Choice(DTYPES), help="Only this one.")
 @_allowed
 @_jsonl
+@_junit
+@_github
+@_baseline
+@click.option("--shard", metavar="K/N", help="Only the Kth of N parts, for `gradcheck merge`.")
 @click.option("-x", "--exitfirst", is_flag=True, help="Stop at the first failure.")
-@click.option("-q", "--quiet", is_flag=True, help="Only the summary.")
-@click.option("-v", "--verbose", is_flag=True, help="A line for every claim.")
+@_quiet
+@_verbose
 def run(
     paths: Sequence[str],
     keyword: str,
@@ -121,66 +154,71 @@ def run(
     device: str | None,
     dtypes: Sequence[str],
     allowed: Sequence[str],
-    jsonl: Path | None,
+    shard: str | None,
     exitfirst: bool,
-    quiet: bool,
-    verbose: bool,
+    github: str,
+    **outputs: Any,
 ) -> int:
     """Check the cases at PATHs (by default the folder `cases`)."""
     start = time.perf_counter()
     selection = _selection(paths, keyword, tags)
-    from gradcheck.report.jsonl import JsonLines
-    from gradcheck.report.terminal import Terminal
-    from gradcheck.results import Summary
+    from gradcheck.report.run_report import run_report
+    from gradcheck.run_files import run_files
     from gradcheck.runner import jobs
+    from gradcheck.shards import Shard, fingerprint
 
     imports = _imports(allowed)
-    _refuse_case_file(jsonl)
-    total = Summary(problems=_show_problems(selection))
-    with ExitStack() as stack:
-        lines = stack.enter_context(JsonLines(jsonl)) if jsonl else None
-        terminal = Terminal(_console(), verbosity=int(verbose) - int(quiet))
+    part = Shard.parse(shard) if shard else None
+    _show_problems(selection.problems)
+    choice = "off" if part and github == "auto" else github
+    with run_report(_console(), github=choice, **outputs) as report:
+        report.problems(selection.problems)
         work = {
             file: list(jobs(cases, dtypes=dtypes, device=device, imports=imports))
             for file, cases in selection.cases.items()
         }
         if not any(work.values()):
             click.echo("nothing selected", err=True)
-            return 2 if total.problems else NOTHING
+            report.nothing()
+            return 2 if selection.problems else NOTHING
         try:
-            _run_all(work, terminal, lines, total, exitfirst=exitfirst)
+            finished = run_files(part.of(work) if part else work, report, exitfirst=exitfirst)
+            if part and finished:
+                chosen, seconds = fingerprint(work, dtypes, device), time.perf_counter() - start
+                report.ends(part.end(chosen, report.count, selection.problems, seconds))
         finally:
-            terminal.summary(total, time.perf_counter() - start)
-    return total.exit_code
+            report.summary(time.perf_counter() - start, is_part=part is not None)
+    return report.total.exit_code
 
 
-def _run_all(
-    work: dict[str, list[Job]],
-    terminal: Terminal,
-    lines: JsonLines | None,
-    total: Summary,
-    *,
-    exitfirst: bool,
-) -> None:
-    from gradcheck.report.progress import Progress
-    from gradcheck.results import Summary
-    from gradcheck.runner import run as run_job
+@cli.command()
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE..."
+)
+@_jsonl
+@_junit
+@_github
+@_baseline
+@_quiet
+@_verbose
+def merge(files: Sequence[Path], github: str, **outputs: Any) -> int:
+    """Join the FILEs of `gradcheck run --shard K/N --jsonl FILE` into one verdict and one report.
 
-    with Progress(terminal.console, sum(map(len, work.values()))) as progress:
-        for file, listed in work.items():
-            summary = Summary()
-            for job in progress.track(listed):
-                with closing(run_job(job)) as results:
-                    for result in results:
-                        summary.add(result)
-                        total.add(result)
-                        if lines:
-                            lines.add(result)
-                        terminal.result(result)
-                        if exitfirst and result.is_bad:
-                            return
-            if listed:
-                terminal.file(file, summary)
+    A shard that is missing, or that did not come to its end, is an error.
+    """
+    from gradcheck.merging import merge as joined
+    from gradcheck.report.github import refusing
+    from gradcheck.report.run_report import run_report
+
+    with refusing(github, click.echo):
+        run = joined(files)
+    _show_problems(run.end.problems)
+    with run_report(_console(), github=github, **outputs) as report:
+        report.problems(run.end.problems)
+        report.files(run.files)
+        report.ends(run.end)
+        report.summary(run.end.seconds)
+    return report.total.exit_code
 
 
 @cli.command("list")
@@ -196,12 +234,12 @@ def list_cases(paths: Sequence[str], keyword: str, tags: Sequence[str], as_table
 
         for line in table(selection.cases):
             click.echo(line)
-        return 2 if _show_problems(selection) else 0 if selection.count else NOTHING
+        return 2 if _show_problems(selection.problems) else 0 if selection.count else NOTHING
     for file, cases in selection.cases.items():
         for case in cases:
             about = f"  {case.about}" if case.about else ""
             click.echo(f"{file}::{case.name}  [{', '.join(case.dtypes)}]{about}")
-    return 2 if _show_problems(selection) else 0 if selection.count else NOTHING
+    return 2 if _show_problems(selection.problems) else 0 if selection.count else NOTHING
 
 
 @cli.command()
@@ -223,7 +261,7 @@ def explain(
     from gradcheck.report.sheet import sheet
 
     where, imports = _device(device), _imports(allowed)
-    problems = _show_problems(selection)
+    problems = _show_problems(selection.problems)
     listed = [case for cases in selection.cases.values() for case in cases]
     if as_script and listed:
         _show_script(listed, dtypes, where, imports)
@@ -260,7 +298,7 @@ def _show_script(
 @_allowed
 @click.option("--min-score", type=click.FloatRange(0, 100), help="Exit with 1 below this per cent.")
 @_jsonl
-@click.option("-q", "--quiet", is_flag=True, help="Only the summary.")
+@_quiet
 @click.option("-v", "--verbose", is_flag=True, help="A line for every case.")
 def mutate(
     paths: Sequence[str],
@@ -284,8 +322,7 @@ def mutate(
     from gradcheck.report.mutation import MutationReport
 
     where, imports = _device(device), _imports(allowed)
-    _refuse_case_file(jsonl)
-    problems = _show_problems(selection)
+    problems = _show_problems(selection.problems)
     report = MutationReport(_console(), verbosity=int(verbose) - int(quiet))
     with ExitStack() as stack:
         lines = stack.enter_context(JsonLines(jsonl)) if jsonl else None
@@ -314,7 +351,7 @@ def mutate(
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of those.")
 @_jsonl
-@click.option("-q", "--quiet", is_flag=True, help="Only the summary.")
+@_quiet
 def search(
     paths: Sequence[str],
     keyword: str,
@@ -339,8 +376,7 @@ def search(
     from gradcheck.search.files import chosen_jobs, search_files
 
     settings = {"dtypes": dtypes, "device": device, "imports": _imports(allowed)}
-    _refuse_case_file(jsonl)
-    problems = _show_problems(selection)
+    problems = _show_problems(selection.problems)
     work = {file: chosen_jobs(cases, **settings) for file, cases in selection.cases.items()}
     if not any(work.values()):
         click.echo("nothing selected", err=True)
@@ -409,15 +445,21 @@ def new(
 
 @cli.command()
 @_paths
-def validate(paths: Sequence[str]) -> int:
+@_github
+def validate(paths: Sequence[str], github: str) -> int:
     """Read the files at PATHs and say all that is wrong with them; runs nothing."""
     selection = _selection(paths)
-    problems = _show_problems(selection)
+    from gradcheck.report.actions import is_told
+    from gradcheck.report.github import GitHub
+
+    problems = _show_problems(selection.problems)
     files = len(selection.files)
-    click.echo(
-        f"{_plural(selection.count, 'case')} in {_plural(files, 'file')}"
-        + (f", {_plural(problems, 'problem')}" if problems else ", all valid")
+    told = f"{_plural(selection.count, 'case')} in {_plural(files, 'file')}" + (
+        f", {_plural(problems, 'problem')}" if problems else ", all valid"
     )
+    click.echo(told)
+    if is_told(github):
+        GitHub.of_problems(click.echo, selection.problems).finish(told)
     return 2 if problems else 0 if selection.count else NOTHING
 
 
@@ -514,16 +556,11 @@ def _imports(allowed: Sequence[str]) -> Imports:
     return Imports.of(allowed, os.getcwd())
 
 
-def _refuse_case_file(jsonl: Path | None) -> None:
-    if jsonl and jsonl.name.endswith(".grad.yaml"):
-        raise click.UsageError(f"--jsonl would write over the case file {jsonl}")
-
-
-def _show_problems(selection: Selection) -> int:
+def _show_problems(problems: Sequence[Problem]) -> int:
     """Prints every problem of the files with its line and a caret; returns how many."""
-    for problem in selection.problems:
+    for problem in problems:
         click.echo(problem.with_caret(), err=True)
-    return len(selection.problems)
+    return len(problems)
 
 
 def _console() -> Console:

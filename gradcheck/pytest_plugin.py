@@ -11,7 +11,8 @@ import gc
 import os
 import re
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +24,7 @@ from gradcheck.errors import (
     InvalidCaseError,
     UsageError,
 )
+from gradcheck.report.actions import CHOICES, is_told
 
 if TYPE_CHECKING:
     from gradcheck.casefile.problems import Problem
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from gradcheck.runner import Job
 
 _ALLOW_IMPORT: Final = "--gradcheck-allow-import"
+_GITHUB: Final = "--gradcheck-github"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -45,6 +48,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         help="let cases import functions from this module, and from all below it.",
+    )
+    group.addoption(
+        _GITHUB,
+        choices=CHOICES,
+        default="auto",
+        help="annotations and a step's summary in GitHub Actions.",
     )
     parser.addini(
         "gradcheck_allow_import",
@@ -74,6 +83,12 @@ def pytest_configure(config: pytest.Config) -> None:
             _imports(config)
         except UsageError as error:
             raise pytest.UsageError(f"--gradcheck-allow-import: {error}") from None
+    if _tells_github(config) and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(GitHubTeller())
+
+
+def _tells_github(config: pytest.Config) -> bool:
+    return is_told(config.getoption(_GITHUB))
 
 
 def _allowed(config: pytest.Config) -> list[str]:
@@ -99,6 +114,51 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     for item in session.items:
         if isinstance(item, CaseItem):
             del item.job
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Gives an item's last report what was found: workers of xdist hand on nothing else."""
+    report = yield
+    if call.when == "teardown" and _tells_github(item.config):
+        if isinstance(item, CaseItem):
+            report.gradcheck_records = item.records  # type: ignore[attr-defined]
+        elif isinstance(item, InvalidItem):
+            report.gradcheck_problems = [asdict(one) for one in item.problems]  # type: ignore[attr-defined]
+    return report
+
+
+class GitHubTeller:
+    """Collects what items found, from all workers, and tells GitHub at the end."""
+
+    def __init__(self) -> None:
+        self.records: list[dict[str, Any]] = []
+        self.problems: list[dict[str, Any]] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.records += getattr(report, "gradcheck_records", [])
+        self.problems += getattr(report, "gradcheck_problems", [])
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if not self.records and not self.problems:
+            return
+        from gradcheck.casefile.problems import Problem
+        from gradcheck.records import result_of
+        from gradcheck.report.github import GitHub
+        from gradcheck.report.terminal import total
+        from gradcheck.results import Summary
+
+        terminalreporter.ensure_newline()
+        github = GitHub(terminalreporter.write_line)
+        summary = Summary(problems=len(self.problems))
+        for problem in self.problems:
+            github.problem(Problem(**problem))
+        for result in map(result_of, self.records):
+            summary.add(result)
+            github.result(result)
+        github.finish(total(summary).plain)
 
 
 class CaseFile(pytest.File):
@@ -160,9 +220,9 @@ def _by_case(problems: Iterable[Problem]) -> dict[str, list[Problem]]:
     return found
 
 
-def _properties(item: pytest.Item, line: int, **others: str) -> list[tuple[str, object]]:
+def _properties(item: pytest.Item, **others: str) -> list[tuple[str, object]]:
     """What JUnit XML says of an item: where it stands, and what became of it."""
-    return [("file", item.nodeid.partition("::")[0]), ("line", str(line)), *others.items()]
+    return [("file", item.nodeid.partition("::")[0]), *others.items()]
 
 
 class CaseItem(pytest.Item):
@@ -171,11 +231,12 @@ class CaseItem(pytest.Item):
     def __init__(self, *, job: Job, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.job = job
+        self.records = [job.result(verdict="skipped").record()] if job.skip else []
         for tag in sorted(job.case.tags):
             self.add_marker(tag)
         if job.skip:
             self.add_marker(pytest.mark.skip(reason=job.skip))
-            self.user_properties = _properties(self, job.case.line, verdict="skipped")
+            self.user_properties = _properties(self, line=str(job.case.line), verdict="skipped")
         if job.case.xfail:
             reason = job.case.xfail.reason
             self.add_marker(
@@ -183,22 +244,16 @@ class CaseItem(pytest.Item):
             )
 
     def runtest(self) -> None:
-        from gradcheck.results import WORST_FIRST
+        from gradcheck.report.item import properties
         from gradcheck.runner import run
 
         results = list(run(self.job))
-        worst = min(results, key=lambda result: WORST_FIRST.index(result.verdict))
-        resolutions = [r.resolution for r in results if r.resolution is not None]
-        self.user_properties = _properties(
-            self,
-            worst.line if worst.is_bad else self.job.case.line,
-            verdict=worst.verdict,
-            blame=worst.blame,
-            resolution=f"{max(resolutions):.2g}" if resolutions else "",
-        )
-        if worst.is_bad and worst.verdict != "xpassed":
+        found = properties(results, self.job.case.line)
+        self.user_properties = _properties(self, **found)
+        self.records = [result.record() for result in results]
+        if found["verdict"] in ("error", "fail", "inconclusive"):
             raise CaseFailedError(results)
-        if worst.verdict == "xfailed":
+        if found["verdict"] == "xfailed":
             raise ExpectedFailureError(results)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
@@ -228,7 +283,7 @@ class InvalidItem(pytest.Item):
     def __init__(self, *, problems: list[Problem], **arguments: Any) -> None:
         super().__init__(**arguments)
         self.problems = problems
-        self.user_properties = _properties(self, problems[0].line, verdict="invalid")
+        self.user_properties = _properties(self, line=str(problems[0].line), verdict="invalid")
 
     def runtest(self) -> None:
         raise InvalidCaseError(self.problems)

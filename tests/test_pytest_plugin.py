@@ -390,3 +390,52 @@ def test_what_is_allowed_is_the_name_of_a_module(kernel, run):
     out = run("k.grad.yaml", "--gradcheck-allow-import", "my/module.py")
     assert out.ret == 4
     assert "`my/module.py` names no module: write it as in mykernels.norm" in out.stderr.str()
+
+
+# GitHub
+
+INVALID = "cases:\n  bad: {function: x**, inputs: {x: 1}, derivatives: {x: 1}}\n"
+SKIPPED = "cases:\n  s: {skip: later, function: x, inputs: {x: 1}, derivatives: {x: 1}}\n"
+
+
+@pytest.fixture
+def actions(pytester, monkeypatch):
+    """What is there where GitHub Actions runs pytest; the path of the step's summary."""
+    summary = pytester.path / "summary.md"
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(pytester.path.parent))
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    return summary
+
+
+@pytest.mark.parametrize("options", [[], ["-n", "2"]])
+def test_github_is_told_once_by_however_many_workers(files, run, pytester, actions, options):
+    files(a=WRONG, b=INVALID, c=SKIPPED, test_python="def test_it(): pass")
+    lines = run(*options).outlines
+    told = [line for line in lines if line.startswith("::")]
+    inside = pytester.path.name
+    assert [line.split(",")[:2] for line in told] == [
+        [f"::error file={inside}/a.grad.yaml", "line=12"],
+        [f"::error file={inside}/b.grad.yaml", "line=2"],
+    ]
+    assert "off by" in told[0]
+    summary = actions.read_text("utf-8")
+    assert summary.startswith(
+        "### gradcheck: 3 cases, 3 passed, 2 failed, 1 skipped, 1 problem in the files\n"
+    )
+    assert summary.count("<details>") == 2
+
+
+def test_github_is_told_where_that_is_chosen(files, run, actions, monkeypatch):
+    files(a=WRONG)
+    run("--gradcheck-github", "off").stdout.no_fnmatch_line("::*")
+    assert not actions.exists()
+    monkeypatch.delenv("GITHUB_ACTIONS")
+    run().stdout.no_fnmatch_line("::*")
+    run("--gradcheck-github", "on").stdout.fnmatch_lines(["::error file=*"])
+
+
+def test_github_is_told_nothing_where_there_are_no_cases(files, run, actions):
+    files(test_python="def test_it(): assert False")
+    run().stdout.no_fnmatch_line("::*")
+    assert not actions.exists()

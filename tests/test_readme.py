@@ -16,14 +16,14 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 @pytest.fixture
 def first_case(tmp_path, monkeypatch):
     """README's first case, as the file that its first line names."""
-    (text,) = blocks("yaml")
+    text, _ = blocks("yaml")
     name = text.splitlines()[0].removeprefix("# ")
     path = tmp_path / name
     path.parent.mkdir()
@@ -64,8 +64,9 @@ def test_the_first_case_made_wrong_prints_the_block_shown(first_case):
     assert without_radii(printed) == without_radii(shown)
 
 
-def test_the_case_of_a_backward_passes(tmp_path):
-    (text,) = blocks("yml")
+@pytest.mark.parametrize("document", ["README.md", "docs/passes.md"])
+def test_the_case_of_a_backward_passes(tmp_path, document):
+    (text,) = blocks("yml", (ROOT / document).read_text(encoding="utf-8"))
     path = tmp_path / "backward.grad.yaml"
     path.write_text(text, encoding="utf-8")
     result = run("run", str(path))
