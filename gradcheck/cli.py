@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -161,33 +162,36 @@ def run(
 ) -> int:
     """Check the cases at PATHs (by default the folder `cases`)."""
     start = time.perf_counter()
-    selection = _selection(paths, keyword, tags)
-    from gradcheck.report.run_report import run_report
-    from gradcheck.run_files import run_files
-    from gradcheck.runner import jobs
-    from gradcheck.shards import Shard, fingerprint
+    from gradcheck.checker import Checker
 
-    imports = _imports(allowed)
-    part = Shard.parse(shard) if shard else None
-    _show_problems(selection.problems)
-    choice = "off" if part and github == "auto" else github
-    with run_report(_console(), github=choice, **outputs) as report:
-        report.problems(selection.problems)
-        work = {
-            file: list(jobs(cases, dtypes=dtypes, device=device, imports=imports))
-            for file, cases in selection.cases.items()
-        }
-        if not any(work.values()):
-            click.echo("nothing selected", err=True)
-            report.nothing()
-            return 2 if selection.problems else NOTHING
-        try:
-            finished = run_files(part.of(work) if part else work, report, exitfirst=exitfirst)
-            if part and finished:
-                chosen, seconds = fingerprint(work, dtypes, device), time.perf_counter() - start
-                report.ends(part.end(chosen, report.count, selection.problems, seconds))
-        finally:
-            report.summary(time.perf_counter() - start, is_part=part is not None)
+    with Checker() as checker:  # which gets ready while files are read
+        selection = _selection(paths, keyword, tags)
+        from gradcheck.jobs import jobs
+        from gradcheck.report.run_report import run_report
+        from gradcheck.run_files import run_files
+        from gradcheck.shards import Shard, fingerprint
+
+        imports = _imports(allowed)
+        part = Shard.parse(shard) if shard else None
+        _show_problems(selection.problems)
+        choice = "off" if part and github == "auto" else github
+        with run_report(_console(), github=choice, **outputs) as report:
+            report.problems(selection.problems)
+            there = checker.devices if selection.count else None
+            asked = partial(jobs, dtypes=dtypes, device=device, there=there, imports=imports)
+            work = {file: list(asked(cases)) for file, cases in selection.cases.items() if cases}
+            if not any(work.values()):
+                click.echo("nothing selected", err=True)
+                report.nothing()
+                return 2 if selection.problems else NOTHING
+            try:
+                own = part.of(work) if part else work
+                finished = run_files(own, checker, report, exitfirst=exitfirst)
+                if part and finished:
+                    chosen, seconds = fingerprint(work, dtypes, device), time.perf_counter() - start
+                    report.ends(part.end(chosen, report.count, selection.problems, seconds))
+            finally:
+                report.summary(time.perf_counter() - start, is_part=part is not None)
     return report.total.exit_code
 
 
@@ -543,8 +547,8 @@ def _device(name: str) -> str:
     """
     from gradcheck.devices import available, choose
 
-    (where, is_there), *_ = choose([name], available())
-    if not is_there:
+    (where, chosen), *_ = choose([name], available()).items()
+    if not chosen.is_there:
         raise click.UsageError(f"there is no device {name} here")
     return where
 

@@ -10,6 +10,7 @@
     │   ├── ForbiddenImportError    its module may not be imported
     │   └── ImportFailedError       it is not there, or its module raised
     ├── InvalidCaseError            a case, or a file, with something wrong in it
+    ├── CheckerDiedError            the process that checks cases has died, or has been ended
     ├── ChangedOutputError          a function whose output is another kind of thing nearby
     ├── CheckFailedError            a check in Python with results that are not right
     └── CaseFailedError             a case with results that are not right
@@ -97,6 +98,10 @@ class InvalidCaseError(GradcheckError):
     def __init__(self, problems: Sequence[Problem], message: str = "") -> None:
         super().__init__(message or "\n".join(map(str, problems)))
         self.problems = problems
+
+
+class CheckerDiedError(GradcheckError):
+    """The process in which cases are checked has died, or has been ended."""
 
 
 class ChangedOutputError(GradcheckError):

@@ -14,10 +14,11 @@ from gradcheck.casefile.case import Case, DType, Point
 from gradcheck.errors import EvaluationError
 from gradcheck.functions import Recurrence
 from gradcheck.imports import Imports
+from gradcheck.jobs import NONE, Job
 from gradcheck.modes import JVP
 from gradcheck.place import Place
 from gradcheck.results import Result
-from gradcheck.runner import NONE, Job, run
+from gradcheck.runner import run
 from gradcheck.torch_state import checking
 
 

@@ -13,9 +13,10 @@ import torch
 from gradcheck.casefile.document import Document
 from gradcheck.casefile.load import read
 from gradcheck.errors import InvalidCaseError, UsageError
+from gradcheck.jobs import Job, jobs
 from gradcheck.leaves import NAMES, coarsest
 from gradcheck.results import Result
-from gradcheck.runner import Job, jobs, run
+from gradcheck.runner import run
 
 _FILE: Final = "check"
 

@@ -6,8 +6,8 @@ from typing import Final
 
 from gradcheck.conclusion import Fields
 from gradcheck.errors import GradcheckError, ShapeError
+from gradcheck.frames import account_of
 from gradcheck.results import Diagnosis
-from gradcheck.user_code import account_of
 
 ONE: Final = "condition "
 """Before its name, the quantity of a condition that does not hold."""

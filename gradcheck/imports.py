@@ -173,6 +173,6 @@ def _attribute(owner: Any, name: str, shown: str) -> Any:
 
 
 def _report_raised(name: str, error: BaseException) -> NoReturn:
-    from gradcheck.user_code import account_of
+    from gradcheck.frames import account_of
 
     raise ImportFailedError(f"`{name}` cannot be imported: {account_of(error)}") from error

@@ -19,6 +19,7 @@ from gradcheck.conclusion import Fields
 from gradcheck.conditions.names import chosen
 from gradcheck.errors import UsageError
 from gradcheck.expression_check import check_expression
+from gradcheck.frames import account_of
 from gradcheck.plan import Plan, is_fixed, judge_plan, waiver_of
 from gradcheck.python_function import PythonFunction
 from gradcheck.references import reference_of
@@ -26,7 +27,7 @@ from gradcheck.report.report import Report
 from gradcheck.results import Result
 from gradcheck.settings import Settings, demands_of
 from gradcheck.torch_state import checking
-from gradcheck.user_code import account_of, name_of, place_of, takes
+from gradcheck.user_code import name_of, place_of, takes
 from gradcheck.written import Derivative
 
 Derivatives = Mapping[str, Any]

@@ -20,6 +20,7 @@ from gradcheck.casefile.kernel import Import, Kernel
 from gradcheck.casefile.names import spelled
 from gradcheck.conclusion import Fields
 from gradcheck.errors import GradcheckError, UsageError
+from gradcheck.frames import account_of
 from gradcheck.imports import Imports
 from gradcheck.language.expression import Expression
 from gradcheck.leaves import widened
@@ -30,7 +31,7 @@ from gradcheck.reference import Reference
 from gradcheck.references import formula_reference, refuse_class
 from gradcheck.settings import Settings
 from gradcheck.torch_meaning import TorchMeaning
-from gradcheck.user_code import account_of, takes
+from gradcheck.user_code import takes
 from gradcheck.written import Derivative
 
 

@@ -12,13 +12,13 @@ from gradcheck.conclusion import Fields
 from gradcheck.conditions.looking import judge_conditions
 from gradcheck.conditions.names import OF_A_FUNCTION
 from gradcheck.errors import InvalidCaseError, ShapeError, UsageError
+from gradcheck.frames import account_of
 from gradcheck.function_answers import blocks
 from gradcheck.function_check import judge_function
 from gradcheck.function_problems import ONE, RaisedError, wrong
 from gradcheck.python_function import PythonFunction
 from gradcheck.reference import Reference
 from gradcheck.settings import Settings
-from gradcheck.user_code import account_of
 from gradcheck.verdict import Waiver
 from gradcheck.written import Derivative, Pass, WithPasses, Written
 

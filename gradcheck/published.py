@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gradcheck.ball import Ball
-from gradcheck.casefile.case import Case, DType, Expectation, Printed
+from gradcheck.casefile.case import Expectation, Printed
 from gradcheck.errors import ShapeError
 from gradcheck.place import Place
 from gradcheck.verdict import Verdict, judge_expected
@@ -70,17 +70,12 @@ def _unchecked_digits(truth: Ball, expected: Ball) -> str:
     return f"the published digits below {widest:.1e} were not checked"
 
 
-def applies(expectation: Expectation, case: Case, dtype: DType) -> bool:
-    """Published numbers are held to the truth in the widest dtype, where it is best known."""
-    return dtype == (expectation.dtype or case.widest)
-
-
 def expected_at(place: Place, quantity: str) -> list[Expectation]:
     """What was published of a quantity for this point, and is held to the answers here."""
     return [
         expectation
         for expectation in place.point.expectations
-        if expectation.quantity == quantity and applies(expectation, place.case, place.dtype)
+        if expectation.quantity == quantity and expectation.applies(place.case, place.dtype)
     ]
 
 

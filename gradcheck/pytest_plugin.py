@@ -28,11 +28,13 @@ from gradcheck.report.actions import CHOICES, is_told
 
 if TYPE_CHECKING:
     from gradcheck.casefile.problems import Problem
+    from gradcheck.checker import Checker
     from gradcheck.imports import Imports
-    from gradcheck.runner import Job
+    from gradcheck.jobs import Job
 
 _ALLOW_IMPORT: Final = "--gradcheck-allow-import"
 _GITHUB: Final = "--gradcheck-github"
+_CHECKER: Final = pytest.StashKey["Checker"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -94,6 +96,18 @@ def _tells_github(config: pytest.Config) -> bool:
 def _allowed(config: pytest.Config) -> list[str]:
     """The modules that may be imported: those of the option and those of the ini file."""
     return [*config.getoption(_ALLOW_IMPORT), *config.getini("gradcheck_allow_import")]
+
+
+def _checker(config: pytest.Config) -> Checker:
+    """What runs the cases of this process; with pytest's debugger, in the process itself."""
+    if _CHECKER not in config.stash:
+        from gradcheck.checker import Checker
+
+        number = getattr(config, "workerinput", {}).get("workerid", "gw0").removeprefix("gw")
+        has_debugger = config.getoption("usepdb") or config.getoption("trace")
+        config.stash[_CHECKER] = Checker(int(number), apart=not has_debugger)
+        config.add_cleanup(config.stash[_CHECKER].close)
+    return config.stash[_CHECKER]
 
 
 def _imports(config: pytest.Config) -> Imports:
@@ -166,15 +180,17 @@ class CaseFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         from gradcheck.casefile.load import load
-        from gradcheck.runner import jobs
+        from gradcheck.jobs import jobs
 
         _leave_quickly()
+        _checker(self.config)  # which gets ready while files are read
         file = load(self.path, _shown(self.path, self.config))
         _register(self.config, {tag for case in file.cases for tag in case.tags})
         for name, problems in _by_case(file.problems).items():
             yield self._item(InvalidItem, f"{name}[invalid]", problems=problems)
         device = self.config.getoption("--gradcheck-device")
-        for job in jobs(file.cases, device=device, imports=_imports(self.config)):
+        there = _checker(self.config).devices if file.cases else None
+        for job in jobs(file.cases, device=device, there=there, imports=_imports(self.config)):
             yield self._item(CaseItem, job.id, job=job)
 
     def _item(self, kind: type[pytest.Item], name: str, **arguments: Any) -> pytest.Item:
@@ -245,9 +261,8 @@ class CaseItem(pytest.Item):
 
     def runtest(self) -> None:
         from gradcheck.report.item import properties
-        from gradcheck.runner import run
 
-        results = list(run(self.job))
+        results = list(_checker(self.config).run(self.job))
         found = properties(results, self.job.case.line)
         self.user_properties = _properties(self, **found)
         self.records = [result.record() for result in results]
@@ -260,16 +275,16 @@ class CaseItem(pytest.Item):
         if isinstance(excinfo.value, CaseFailedError):
             from gradcheck.report.item import failure_text
 
-            return failure_text(excinfo.value.results, self._repeat())
+            results = excinfo.value.results
+            return failure_text(results, self._repeat(results[0].imports))
         return super().repr_failure(excinfo, style)
 
-    def _repeat(self) -> str:
+    def _repeat(self, imports: Iterable[str]) -> str:
         """The command that runs just this item."""
         device = self.config.getoption("--gradcheck-device")
         option = ["--gradcheck-device", device] if device else []
         allowed = self.config.getoption(_ALLOW_IMPORT)
-        needed = self.job.imports.needed(self.job.case.kernel) if self.job.case.kernel else ()
-        for module in (one for one in needed if one in allowed):
+        for module in (one for one in imports if one in allowed):
             option += [_ALLOW_IMPORT, module]
         return shlex.join(["pytest", *option, f"{self.job.case.file}::{self.name}"])
 

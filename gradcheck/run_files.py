@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 
+from gradcheck.checker import Checker
+from gradcheck.jobs import Job
 from gradcheck.report.progress import Progress
 from gradcheck.report.run_report import RunReport
 from gradcheck.results import Summary
-from gradcheck.runner import Job, run
 
 
 def run_files(
-    work: Mapping[str, Sequence[Job]], report: RunReport, *, exitfirst: bool = False
+    work: Mapping[str, Sequence[Job]],
+    checker: Checker,
+    report: RunReport,
+    *,
+    exitfirst: bool = False,
 ) -> bool:
     """Runs the jobs of all files; whether it came to the end, and not to an `exitfirst`."""
     with Progress(report.console, sum(map(len, work.values()))) as progress:
         for file, listed in work.items():
             summary = Summary()
             for job in progress.track(listed):
-                with closing(run(job)) as results:
+                with closing(checker.run(job)) as results:
                     for result in results:
                         shown = report.result(result)
                         summary.add(shown)

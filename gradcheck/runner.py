@@ -1,102 +1,26 @@
-"""Case × device × dtype → results, one stream."""
+"""A job → results, one stream."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from collections.abc import Generator, Iterator
+from dataclasses import replace
 
-from gradcheck import devices
-from gradcheck.casefile.case import Case, DType, Point
+from gradcheck.casefile.case import Point
 from gradcheck.conclusion import Fields
 from gradcheck.diagnoses import Diagnoses
 from gradcheck.errors import EvaluationError, UsageError, UserImportError
 from gradcheck.gradients import Gradients
-from gradcheck.imports import Imports
+from gradcheck.jobs import Job
 from gradcheck.judging import judge_claim
 from gradcheck.modes import is_cotangent
 from gradcheck.passes import GRAD
 from gradcheck.place import Place
-from gradcheck.published import applies
 from gradcheck.results import UNCOVERED, Result
 from gradcheck.second_order import judge_second
 from gradcheck.torch_state import checking
 from gradcheck.truths import Truths
 from gradcheck.values import judge_value
-
-NONE: Final = Imports()
-"""What a run may import unless it is told so: nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One case in one dtype on one device; `skip` says why it is not run.
-
-    `imports` are what it may import.
-    """
-
-    case: Case
-    dtype: DType
-    device: str
-    skip: str | None = None
-    imports: Imports = NONE
-
-    @property
-    def id(self) -> str:
-        """A name that is unique in the case's file and the same in every run."""
-        return f"{self.case.name}[{self.dtype}-{self.device}]"
-
-    def result(self, point: Point | None = None, **fields: object) -> Result:
-        """A result of this job; `fields` are `Result`'s."""
-        known = {
-            "case": self.case.name,
-            "file": self.case.file,
-            "line": self.case.line,
-            "quantity": "",
-            "point": point.label if point else "",
-            "dtype": self.dtype,
-            "device": self.device,
-            "imports": self.imports.needed(self.case.kernel) if self.case.kernel else (),
-        }
-        return Result(**{**known, **fields})  # type: ignore[arg-type]
-
-
-def jobs(
-    cases: Iterable[Case],
-    *,
-    dtypes: Sequence[str] = (),
-    device: str | None = None,
-    there: devices.Devices | None = None,
-    imports: Imports = NONE,
-) -> Iterator[Job]:
-    """What there is to run: every case in its dtypes (of `dtypes`, if given) on its devices.
-
-    `device` takes the place of the cases' own; `there` are the devices of this machine. `imports`
-    are what the cases may import.
-    """
-    there = devices.available() if there is None else there
-    for case in cases:
-        for name, is_there in devices.choose([device] if device else case.devices, there):
-            for dtype in case.dtypes:
-                if not dtypes or dtype in dtypes:
-                    missing = None if is_there else f"there is no device {name} here"
-                    skip = case.skip or missing or _idle(case, dtype)
-                    yield Job(case, dtype, name, skip, imports)
-
-
-def _idle(case: Case, dtype: DType) -> str | None:
-    """Why there is nothing to judge, where that is so."""
-    published = [e for point in case.points for e in point.expectations]
-    if (
-        case.kernel
-        or case.claims
-        or case.seconds
-        or case.gradients
-        or any(applies(e, case, dtype) for e in published)
-    ):
-        return None
-    return f"nothing that was published for it is held to {dtype}"
 
 
 def run(job: Job, *, thorough: bool = False) -> Generator[Result]:
@@ -107,7 +31,7 @@ def run(job: Job, *, thorough: bool = False) -> Generator[Result]:
     torch's global settings are the check's until the generator ends or is closed.
     """
     if job.skip:
-        yield job.result(verdict="skipped", notes=(job.skip,))
+        yield job.skipped()
         return
     with checking():
         results = _run_points(job, thorough)
@@ -131,7 +55,7 @@ def _run_point(
 ) -> Iterator[Result]:
     start = time.perf_counter()
     try:
-        place = Place.at(job.case, point, job.dtype, job.device)
+        place = Place.at(job.case, point, job.dtype, job.on or job.device)
     except Exception as error:
         yield _error(job, point, error)
         return

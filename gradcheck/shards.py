@@ -13,8 +13,8 @@ from typing import Final
 
 from gradcheck.casefile.problems import Problem
 from gradcheck.errors import UsageError
+from gradcheck.jobs import Job
 from gradcheck.records import RunEnd
-from gradcheck.runner import Job
 
 _WRITTEN: Final = re.compile(r"([1-9][0-9]{0,4})/([1-9][0-9]{0,4})", re.ASCII)
 

@@ -1,24 +1,17 @@
-"""What is to be told of a user's own code: its name, where it stands, and where it raised."""
+"""What is to be told of a user's own function: its name, where it stands, what it takes."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-import os
-import sysconfig
-import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import torch
 from torch import nn
 
+from gradcheck.frames import is_the_users, shown
 from gradcheck.language.spelling import suggestion
-
-_OURS: Final = str(Path(__file__).parent) + os.sep
-_TORCHS: Final = str(Path(torch.__file__).parent) + os.sep
-_PYTHONS: Final = sysconfig.get_path("stdlib") + os.sep
 
 
 def name_of(function: Callable[..., Any]) -> str:
@@ -36,9 +29,9 @@ def name_of(function: Callable[..., Any]) -> str:
 def place_of(function: Callable[..., Any]) -> tuple[str, int]:
     """The file, as seen from here, and the line of the function; "" and 0 where it has none."""
     code = getattr(_written(function), "__code__", None)
-    if code is None or code.co_filename.startswith(("<", _TORCHS)):
+    if code is None or not is_the_users(code.co_filename):
         return "", 0
-    return _shown(code.co_filename), code.co_firstlineno
+    return shown(code.co_filename), code.co_firstlineno
 
 
 def parameters_of(function: Callable[..., Any], count: int) -> list[str]:
@@ -132,36 +125,6 @@ _POSITIONAL: Final = (
 )
 
 
-def account_of(error: BaseException) -> str:
-    """An exception in words, and the lines of the user's own code that led to it, last first."""
-    lines = str(error).strip().splitlines() or [""]
-    what = f"{type(error).__name__}: {lines[0]}".removesuffix(": ")
-    what = "; ".join([what, *getattr(error, "__notes__", ())])
-    frames = [
-        f"{_shown(frame.filename)}:{frame.lineno} in {frame.name}"
-        for frame in traceback.extract_tb(error.__traceback__)
-        if is_the_users(frame.filename)
-    ]
-    return ", from ".join([what, *reversed(frames[-_MOST:])])
-
-
-def is_ours(error: BaseException) -> bool:
-    """Whether gradcheck's own code raised it, and none that it called."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return bool(frames) and frames[-1].filename.startswith(_OURS)
-
-
-def is_the_users(filename: str) -> bool:
-    """Whether a file is none of gradcheck's, torch's or Python's own."""
-    if filename.startswith((_OURS, _TORCHS, "<")):
-        return False
-    return not filename.startswith(_PYTHONS) or "-packages" in filename
-
-
-_MOST: Final = 3
-"""Frames that are shown."""
-
-
 def _plain(function: Callable[..., Any]) -> Any:
     """What a partial application is made of."""
     while isinstance(function, functools.partial):
@@ -191,7 +154,3 @@ def _class_of(function: Any) -> type[torch.autograd.Function] | None:
     owner = getattr(function, "__self__", None)
     is_one = isinstance(owner, type) and issubclass(owner, torch.autograd.Function)
     return owner if is_one else None
-
-
-def _shown(filename: str) -> str:
-    return filename.removeprefix(os.getcwd() + os.sep)

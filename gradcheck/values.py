@@ -14,7 +14,7 @@ from gradcheck.oracles import exact, rounding
 from gradcheck.oracles.exact import DeclinedError
 from gradcheck.passes import GRAD
 from gradcheck.place import Place
-from gradcheck.published import applies, filled, judge_published
+from gradcheck.published import filled, judge_published
 from gradcheck.verdict import worst_of
 
 
@@ -26,7 +26,8 @@ def judge_value(place: Place, expectation: Expectation) -> Iterator[Fields]:
     name = expectation.quantity
     case = place.case
     claimed = [*(c.quantity for c in case.claims), *(s.quantity for s in case.seconds)]
-    if not applies(expectation, place.case, place.dtype) or name in claimed or name.endswith(GRAD):
+    applies = expectation.applies(place.case, place.dtype)
+    if not applies or name in claimed or name.endswith(GRAD):
         return
     proven = None if expectation.of == "handwritten" else _proven_value(place, name)
     truth = proven or _computed_value(place, name)

@@ -10,9 +10,10 @@ import torch
 
 from gradcheck import devices
 from gradcheck.casefile.load import load
+from gradcheck.jobs import jobs
 from gradcheck.oracles.exact import DeclinedError
 from gradcheck.results import Result
-from gradcheck.runner import jobs, run
+from gradcheck.runner import run
 
 Check = Callable[..., list[Result]]
 

@@ -19,8 +19,9 @@ import yaml
 from gradcheck.casefile.case import Case
 from gradcheck.casefile.document import Document
 from gradcheck.casefile.load import CaseFile, read
+from gradcheck.jobs import jobs
 from gradcheck.results import Result
-from gradcheck.runner import jobs, run
+from gradcheck.runner import run
 
 HERE = Path(__file__).parent
 LIBRARY = HERE.parent / "cases"

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from gradcheck.casefile.load import load
-from gradcheck.devices import available, choose
+from gradcheck.devices import Dealt, available, choose
 from gradcheck.errors import UsageError
-from gradcheck.runner import jobs, run
+from gradcheck.jobs import jobs
+from gradcheck.runner import run
 
 CASES = Path(__file__).parent.parent / "cases"
 
@@ -37,7 +38,87 @@ def test_the_cpu_is_always_there_and_first():
     ],
 )
 def test_choose(asked, there, chosen):
-    assert choose(asked, there) == chosen
+    found = [(name, one.is_there) for name, one in choose(asked, there).items()]
+    assert found == chosen
+
+
+@pytest.mark.parametrize(
+    ("asked", "exact"),
+    [
+        (["auto"], {"cpu": False, "cuda:0": False, "cuda:1": False}),
+        (["cuda"], {"cuda:0": False}),
+        (["cuda:0"], {"cuda:0": True}),
+        (["cuda", "cuda:0"], {"cuda:0": True}),
+        (["cuda:1", "auto"], {"cuda:1": True, "cpu": False, "cuda:0": False}),
+        (["all"], {"cpu": True, "cuda:0": True, "cuda:1": True, "cuda:2": True}),
+    ],
+)
+def test_only_what_is_named_by_number_has_to_be_that_device(asked, exact):
+    assert {name: one.exact for name, one in choose(asked, MIXED).items()} == exact
+
+
+def no_machine():
+    raise AssertionError("the machine was asked, though the caller has a list")
+
+
+@pytest.mark.parametrize(
+    ("visible", "settings"),
+    [
+        ("2,5", ["2,5", "5,2", "2,5"]),
+        (" 4, 1 ,0", ["4,1,0", "1,0,4", "0,4,1"]),
+        ("GPU-a1,GPU-b2", ["GPU-a1,GPU-b2", "GPU-b2,GPU-a1"]),
+        ("1,3,-1,4", ["1,3", "3,1"]),  # CUDA sees none after one that is no device
+        ("7", [""]),
+        ("", [""]),
+        ("-1", [""]),
+    ],
+)
+def test_devices_are_dealt_from_the_list_of_the_caller(visible, settings):
+    environ = {"CUDA_VISIBLE_DEVICES": visible}
+    dealt = [Dealt.to(worker, environ, no_machine) for worker in range(len(settings))]
+    assert [one.setting() for one in dealt] == settings
+
+
+def test_without_a_list_all_devices_of_the_machine_are_dealt():
+    dealt = [Dealt.to(worker, {}, lambda: 3).setting() for worker in range(4)]
+    assert dealt == ["0,1,2", "1,2,0", "2,0,1", "0,1,2"]
+    assert Dealt.to(1, {}, lambda: 1) == Dealt.to(1, {}, lambda: 0) == Dealt()
+
+
+FOUR = {"cpu": "cpu", "cuda:0": "A", "cuda:1": "A", "cuda:2": "B", "cuda:3": "B"}
+
+
+def in_turn(worker):
+    """The devices of FOUR as the worker of that number finds them."""
+    kinds = [FOUR[f"cuda:{(index + worker) % 4}"] for index in range(4)]
+    return {"cpu": "cpu", **{f"cuda:{index}": kind for index, kind in enumerate(kinds)}}
+
+
+@pytest.mark.parametrize("worker", range(6))
+def test_all_workers_have_the_same_names_for_devices_and_each_finds_the_one_that_is_named(worker):
+    dealt, here = Dealt.to(worker, {}, lambda: 4), in_turn(worker)
+    assert list(dealt.named(here).items()) == list(FOUR.items())
+    order = dealt.setting().split(",")
+    for index in range(4):
+        place = dealt.on(f"cuda:{index}", here, exact=True)
+        assert order[int(place.removeprefix("cuda:"))] == str(index)
+    assert dealt.on("cpu", here, exact=True) == dealt.on("cpu", here, exact=False) == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("worker", "kind_a", "kind_b"), [(0, "0", "2"), (1, "1", "2"), (2, "0", "2"), (3, "0", "3")]
+)
+def test_what_any_device_of_a_kind_will_do_for_is_run_on_the_workers_first(worker, kind_a, kind_b):
+    dealt, here = Dealt.to(worker, {}, lambda: 4), in_turn(worker)
+    order = dealt.setting().split(",")
+    places = [dealt.on(name, here, exact=False) for name in ("cuda:0", "cuda:2")]
+    assert [order[int(place.removeprefix("cuda:"))] for place in places] == [kind_a, kind_b]
+
+
+def test_where_cuda_does_not_follow_the_list_nothing_is_mistaken_for_another():
+    dealt = Dealt.to(1, {}, lambda: 3)
+    assert dealt.named(TWO) == TWO
+    assert dealt.on("cuda:1", TWO, exact=True) == "cuda:1"
 
 
 @pytest.mark.parametrize("name", ["foo", "cpu:", "cuda:", "cuda:x", "CUDA", "", "cuda 1", "cuda:²"])

@@ -22,13 +22,13 @@ from gradcheck.casefile.load import load, read
 from gradcheck.claims import RecurrentFormula
 from gradcheck.cli import cli
 from gradcheck.diagnoses import Diagnoses
+from gradcheck.jobs import jobs
 from gradcheck.language.expression import Expression
 from gradcheck.language.tree import Call, Name, Number, walk
 from gradcheck.lines import Line, PassFormula, Sweep
 from gradcheck.modes import is_cotangent
 from gradcheck.place import Place
 from gradcheck.results import Result
-from gradcheck.runner import jobs
 from gradcheck.runner import run as run_job
 
 HERE = Path(__file__).parent

@@ -14,11 +14,12 @@ from gradcheck.casefile.load import load
 from gradcheck.cli import cli
 from gradcheck.function_check import judge_function
 from gradcheck.imports import Imports
+from gradcheck.jobs import jobs
 from gradcheck.place import Place
 from gradcheck.plan import Plan, judge_plan
 from gradcheck.python_function import PythonFunction
 from gradcheck.references import reference_of
-from gradcheck.runner import jobs, run
+from gradcheck.runner import run
 from gradcheck.settings import Settings
 from gradcheck.torch_state import checking
 
@@ -460,6 +461,9 @@ function: {python: "mod:net"}
 inputs: {x: {shape: [5, 3], sample: normal}, a_bias: [1, 2, 3]}
 """
     assert set(verdicts(folder, case).values()) == {("pass", "")}
+    imports = Imports.of(["kernels_under_test"], str(folder))
+    listed = jobs(load(folder / "k.grad.yaml").cases, imports=imports)
+    assert {r.verdict for job in listed for r in run(job)} == {"pass"}
     net = sys.modules["kernels_under_test"].net
     assert net.norm.num_batches_tracked == 0
     assert not torch.equal(net.a.bias, torch.tensor([1.0, 2.0, 3.0]))

@@ -11,9 +11,10 @@ from gradcheck.casefile.load import load
 from gradcheck.conclusion import TOO_SURE
 from gradcheck.errors import ImportFailedError, UsageError
 from gradcheck.imports import Imports
+from gradcheck.jobs import jobs
 from gradcheck.oracles import numeric
 from gradcheck.rigorous.pointwise import POINTWISE
-from gradcheck.runner import jobs, run
+from gradcheck.runner import run
 
 ALL_DTYPES = ["float64", "float32", "float16", "bfloat16"]
 

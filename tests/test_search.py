@@ -19,7 +19,8 @@ from gradcheck.casefile.load import load
 from gradcheck.cli import cli
 from gradcheck.errors import InvalidCaseError, UsageError
 from gradcheck.imports import Imports
-from gradcheck.runner import jobs, run
+from gradcheck.jobs import jobs
+from gradcheck.runner import run
 from gradcheck.search.cases import CaseSearch, chosen, numbers_of
 from gradcheck.search.grid import Coarse, Grid, Whole
 from gradcheck.search.search import Search

@@ -4,7 +4,7 @@ import pytest
 
 from gradcheck.casefile.load import load
 from gradcheck.errors import UsageError
-from gradcheck.runner import jobs
+from gradcheck.jobs import jobs
 from gradcheck.shards import Shard, fingerprint
 
 CASE = "  c{n}:\n    function: x**2\n    inputs: {{x: 3}}\n    derivatives: {{x: 2*x}}\n"

@@ -10,7 +10,8 @@ import torch
 
 from gradcheck import torch_state
 from gradcheck.casefile.load import load
-from gradcheck.runner import jobs, run
+from gradcheck.jobs import jobs
+from gradcheck.runner import run
 from gradcheck.torch_state import checking
 
 MATMUL = torch.backends.cuda.matmul

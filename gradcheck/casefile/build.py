@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from gradcheck.casefile import models
-from gradcheck.casefile.case import Case, DType, ExpectedFailure, Known
+from gradcheck.casefile.case import TIMEOUT, Case, DType, ExpectedFailure, Known
 from gradcheck.casefile.derivatives import Derivatives
 from gradcheck.casefile.document import Path
 from gradcheck.casefile.domains import read_domain
@@ -234,6 +234,7 @@ class CaseBuilder:
             kernel=self.kernel,
             known=_known(model.known),
             domain=self.domain,
+            timeout=model.timeout or defaults.timeout or TIMEOUT,
         )
 
     def _variants(self) -> Iterator[tuple[str, dict[str, int]]]:

@@ -45,6 +45,9 @@ DIGITS: Final[Mapping[DType, float]] = {
 }
 """The decimal digits that a dtype can hold."""
 
+TIMEOUT: Final = 300.0
+"""Seconds that a case may take in a dtype on a device, unless it says otherwise."""
+
 Printed = int | Decimal | list["Printed"]
 """Published numbers as they were printed, in nested lists."""
 
@@ -63,6 +66,10 @@ class Expectation:
     of: Literal["truth", "handwritten"]
     dtype: DType | None
     line: int
+
+    def applies(self, case: Case, dtype: DType) -> bool:
+        """Published numbers are held to the truth in the widest dtype, where it is best known."""
+        return dtype == (self.dtype or case.widest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +146,7 @@ class Case:
     kernel: Kernel | None = None
     known: Known | None = None
     domain: Mapping[str, Interval] = field(default_factory=dict)
+    timeout: float = TIMEOUT
 
     def required_resolution(self, dtype: DType) -> float:
         return DEFAULT_RESOLUTION[dtype] if self.resolution is None else self.resolution

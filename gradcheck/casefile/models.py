@@ -491,6 +491,12 @@ class Defaults(_Strict):
     samples: Annotated[
         Optional[Samples], Field(description="Draws of the sampled inputs (1).", examples=[3])
     ] = None
+    timeout: Annotated[
+        Optional[Positive],
+        Field(
+            description="Seconds that a case may take in a dtype on a device (300).", examples=[20]
+        ),
+    ] = None
 
 
 class Case(Defaults):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gradcheck.conditions.subject import NotApplicableError, Subject
-from gradcheck.user_code import account_of
+from gradcheck.frames import account_of
 
 _MOST: Final = 1_000
 """Nodes of a graph that are looked through."""

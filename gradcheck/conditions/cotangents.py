@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from gradcheck.conditions.subject import Gradients, NotApplicableError, Subject
+from gradcheck.frames import account_of
 from gradcheck.function_answers import LARGE, LARGE_OF_HALF
 from gradcheck.leaves import Leaf
 from gradcheck.oracles.autograd import Graph, gradients_of
 from gradcheck.sparse import dense
-from gradcheck.user_code import account_of
 
 _HALVES: Final = (torch.float16, torch.bfloat16)
 _AT_ONCE: Final = 16

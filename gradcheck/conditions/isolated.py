@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import select
@@ -15,7 +16,8 @@ from torch import Tensor
 
 from gradcheck.conditions.backward import nodes_of
 from gradcheck.conditions.subject import NotApplicableError, Subject
-from gradcheck.user_code import account_of, is_ours
+from gradcheck.frames import account_of, is_ours
+from gradcheck.processes import die_with_parent
 
 Look = Callable[[Subject], Iterator[str]]
 _HELD, _NOT_APPLICABLE, _RAISED, _NO_ENGINE = range(4)
@@ -98,6 +100,8 @@ def _in_a_child(look: Callable[[], Iterator[str]]) -> tuple[int, list[str]]:
 
 def _answer(look: Callable[[], Iterator[str]], writing: int) -> None:
     """Writes what is told into the pipe, and ends this process."""
+    die_with_parent()
+    faulthandler.disable()  # an end that is looked for is no news
     torch.autograd.grad = _if_it_runs(torch.autograd.grad)
     torch.cuda.device_count = lambda: 0  # where random states are kept that no fork can read
     try:

@@ -13,8 +13,8 @@ from gradcheck.conditions.cotangents import cut_off, has_order, sliced, transpos
 from gradcheck.conditions.given import differences_of_rows, movable, tracked, with_captured
 from gradcheck.conditions.memory import writes_into_inputs
 from gradcheck.conditions.subject import NotApplicableError, Subject, rounded
+from gradcheck.frames import account_of
 from gradcheck.oracles.autograd import Graph
-from gradcheck.user_code import account_of
 
 Layout = Callable[[Tensor], Tensor]
 _MOST_ALONE: Final = 8

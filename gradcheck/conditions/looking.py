@@ -9,9 +9,9 @@ from gradcheck.conclusion import Fields
 from gradcheck.conditions.names import CONDITIONS
 from gradcheck.conditions.subject import NotApplicableError, Subject
 from gradcheck.conditions.table import TABLE
+from gradcheck.frames import account_of, is_ours
 from gradcheck.function_problems import ONE
 from gradcheck.python_function import PythonFunction
-from gradcheck.user_code import account_of, is_ours
 
 QUANTITY: Final = "conditions"
 _FUNCTIONS: Final = (

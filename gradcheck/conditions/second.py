@@ -25,12 +25,12 @@ from gradcheck.conditions.subject import (
     largest,
     random_tensors,
 )
+from gradcheck.frames import account_of
 from gradcheck.leaves import NAMES
 from gradcheck.oracles import rounding
 from gradcheck.oracles.numeric import Curve, slopes
 from gradcheck.python_function import PythonFunction
 from gradcheck.sparse import dense
-from gradcheck.user_code import account_of
 
 STEP: Final[dict[torch.dtype, float]] = {torch.float64: 2.0**-26, torch.float32: 2.0**-11}
 """Of the size of an input: a difference is off by that, relatively, and by rounding over it."""

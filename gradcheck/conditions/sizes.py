@@ -20,8 +20,8 @@ from gradcheck.conditions.given import (
 )
 from gradcheck.conditions.isolated import isolated
 from gradcheck.conditions.subject import Gradients, NotApplicableError, Subject, rounded
+from gradcheck.frames import account_of
 from gradcheck.oracles.autograd import gradients_of
-from gradcheck.user_code import account_of
 
 
 def broadcast_inputs(subject: Subject) -> Iterator[str]:

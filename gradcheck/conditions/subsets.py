@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from gradcheck.conditions.subject import Gradients, NotApplicableError, Subject
+from gradcheck.frames import account_of
 from gradcheck.oracles.autograd import gradients_of
-from gradcheck.user_code import account_of
 
 ALL_SUBSETS: Final = 3
 """Inputs up to which each subset of them is looked at; of more, each alone and all but each."""

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch._vmap_internals import _vmap  # as is_grads_batched of torch.autograd.grad has it
 
 from gradcheck.conditions.subject import UNITS, NotApplicableError, Subject
+from gradcheck.frames import account_of
 from gradcheck.oracles import forward_mode
 from gradcheck.python_function import PythonFunction
-from gradcheck.user_code import account_of
 
 _TOGETHER: Final = 2
 """Passes that are compared with as many single ones."""

@@ -11,8 +11,8 @@ from torch._library.custom_ops import CustomOpDef
 from torch._ops import OpOverload, OpOverloadPacket
 
 from gradcheck.conditions.subject import Gradients, NotApplicableError, Subject
+from gradcheck.frames import account_of
 from gradcheck.oracles.autograd import Graph
-from gradcheck.user_code import account_of
 
 _BATCH: Final = 3
 _COMPILER: Final = "aot_eager"

@@ -15,11 +15,11 @@ from torch.autograd.function import BackwardCFunction
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree
 
+from gradcheck.frames import is_the_users
 from gradcheck.oracles.autograd import Graph
 from gradcheck.python_function import PythonFunction
 from gradcheck.results import Diagnosis
 from gradcheck.sparse import dense
-from gradcheck.user_code import is_the_users
 
 MOST_NODES: Final = 10_000
 """Of a recorded graph that are looked at."""

@@ -13,6 +13,7 @@ from gradcheck.conclusion import Fields
 from gradcheck.elsewhere import points_elsewhere
 from gradcheck.errors import EvaluationError
 from gradcheck.imports import Imports
+from gradcheck.jobs import NONE
 from gradcheck.language.expression import Expression
 from gradcheck.language.tree import Name, walk
 from gradcheck.lines import PassFormula
@@ -22,7 +23,6 @@ from gradcheck.mutation.mutants import Mutant, Shapes, mutants, shape_of
 from gradcheck.mutation.outcome import EQUAL, Fate, NotPassingError, Outcome, given_at, said_of
 from gradcheck.mutation.trial import Trial
 from gradcheck.place import Place
-from gradcheck.runner import NONE
 from gradcheck.sites import Site, sites
 from gradcheck.torch_state import checking
 

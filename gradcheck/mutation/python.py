@@ -9,6 +9,7 @@ from typing import Final
 from gradcheck.casefile.case import COMPLEX, Case, Point
 from gradcheck.elsewhere import points_elsewhere
 from gradcheck.errors import GradcheckError
+from gradcheck.frames import account_of
 from gradcheck.imports import Imports
 from gradcheck.mutation.outcome import (
     EQUAL,
@@ -19,7 +20,6 @@ from gradcheck.mutation.outcome import (
     given_at,
 )
 from gradcheck.mutation.python_trial import FunctionTrial, Site, Version
-from gradcheck.user_code import account_of
 
 SAME: Final = 8
 """At so many other points, of TRIED, a version that gives the same numbers is no wrong one."""

@@ -8,10 +8,10 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
+from gradcheck.jobs import Job
 from gradcheck.report.counting import counted
 from gradcheck.report.terminal import STYLE, problem
 from gradcheck.results import Verdict
-from gradcheck.runner import Job
 from gradcheck.search.cases import MODERATE, CaseFinding, CaseSearch
 from gradcheck.search.search import SECONDS
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gradcheck.casefile.case import Case, DType
 from gradcheck.imports import Imports
-from gradcheck.runner import NONE
+from gradcheck.jobs import NONE
 from gradcheck.script.chosen import find, shown
 from gradcheck.script.formulas import formula_script
 from gradcheck.script.kernels import kernel_script

@@ -9,13 +9,14 @@ from gradcheck.casefile.case import COMPLEX, Case, DType, Expectation, Point
 from gradcheck.claims import Claim, Written
 from gradcheck.errors import EvaluationError, UsageError
 from gradcheck.imports import Imports
+from gradcheck.jobs import Job
 from gradcheck.modes import is_cotangent
 from gradcheck.passes import GRAD
 from gradcheck.place import Place
 from gradcheck.published import expected_at
 from gradcheck.report.terminal import blame_sentence
 from gradcheck.results import Result
-from gradcheck.runner import Job, run
+from gradcheck.runner import run
 from gradcheck.second_claim import SecondClaim
 
 

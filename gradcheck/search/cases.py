@@ -14,13 +14,13 @@ from gradcheck.casefile.case import COMPLEX, WIDTH, Case
 from gradcheck.casefile.domain import Interval
 from gradcheck.casefile.inputs import Given, Held, Sampled, Value
 from gradcheck.functions import Recurrence, Step
+from gradcheck.jobs import Job
 from gradcheck.language.expression import Expression
 from gradcheck.language.tree import Use, walk
 from gradcheck.leaves import REAL
 from gradcheck.place import TORCH_DTYPE
 from gradcheck.report.points_entry import constants_line, points_entry
 from gradcheck.results import Result
-from gradcheck.runner import Job
 from gradcheck.search.grid import Grid, Whole
 from gradcheck.search.judging import JudgedAt
 from gradcheck.search.search import EXAMPLES, SEED, Finding, Search

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from gradcheck.casefile.case import Case
 from gradcheck.errors import UsageError
+from gradcheck.jobs import Job, jobs
 from gradcheck.report.progress import Progress
-from gradcheck.runner import Job, jobs
 from gradcheck.search.cases import CaseSearch, chosen
 
 if TYPE_CHECKING:

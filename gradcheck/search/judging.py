@@ -16,11 +16,12 @@ from gradcheck.claims import Claim, Written
 from gradcheck.conclusion import Fields
 from gradcheck.diagnoses import Diagnoses
 from gradcheck.errors import EvaluationError, ShapeError
+from gradcheck.jobs import Job
 from gradcheck.judging import ClaimCheck
 from gradcheck.oracles.exact import DeclinedError
 from gradcheck.place import Place
 from gradcheck.results import Diagnosis, Result
-from gradcheck.runner import Job, _run_point
+from gradcheck.runner import _run_point
 from gradcheck.search.search import kind_of
 from gradcheck.second_claim import SecondClaim
 from gradcheck.second_order import SecondCheck

@@ -56,7 +56,7 @@ MISTAKES = {
             "5:5: unknown key `zzz`: known are about, autograd, backward, conditions, constants, "
             "cotangents, derivatives, devices, digits, domain, dtypes, expect, forward_mode, "
             "function, inputs, jvp, known, outputs, points, reference, resolution, rng, samples, "
-            "sizes, skip, source, subgradient, tags, xfail"
+            "sizes, skip, source, subgradient, tags, timeout, xfail"
         ),
     ),
     "a misspelled key that is needed": (

@@ -17,12 +17,13 @@ from gradcheck.casefile.document import Document
 from gradcheck.casefile.files import find
 from gradcheck.casefile.load import read
 from gradcheck.casefile.names import Reader
+from gradcheck.jobs import jobs
 from gradcheck.language.expression import Expression
 from gradcheck.language.parser import parse
 from gradcheck.mutation.mutants import LEAST, MOST, Mutant, mutants
 from gradcheck.mutation.mutating import Bench, by_entry, shapes
 from gradcheck.place import Place
-from gradcheck.runner import jobs, run
+from gradcheck.runner import run
 from gradcheck.sites import Site
 from gradcheck.torch_state import checking
 

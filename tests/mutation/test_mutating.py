@@ -7,10 +7,11 @@ import pytest
 import yaml
 
 from gradcheck.casefile.load import load
+from gradcheck.jobs import jobs
 from gradcheck.mutation.mutating import SAME, by_entry, mutate
 from gradcheck.mutation.outcome import NotPassingError
 from gradcheck.report.points_entry import constants_line, points_entry
-from gradcheck.runner import jobs, run
+from gradcheck.runner import run
 
 
 @pytest.fixture

@@ -1,0 +1,221 @@
+"""Jobs, run in a process that may die of one, or be too slow, and takes no other with it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Generator, Iterator
+from types import TracebackType
+from typing import Any, Final, Self
+
+from gradcheck import devices
+from gradcheck.casefile.case import Case
+from gradcheck.devices import Devices
+from gradcheck.errors import CheckerDiedError
+from gradcheck.frames import is_the_users, shown
+from gradcheck.jobs import Job
+from gradcheck.results import Result
+from gradcheck.serving import Wanted, serve
+
+_FRAME: Final = re.compile(r'  File "(.+)", line (\d+) in (.+)')
+"""A line of what faulthandler tells."""
+_TOO_LATE: Final = "Timeout ("
+"""How that begins where time was up."""
+_MOST: Final = 1 << 16
+"""Bytes of it that are read: all that a pipe keeps."""
+_PAUSE: Final = 0.1
+"""Seconds after which it is looked whether a silent process lives."""
+_PATIENCE: Final = 2.0
+"""Seconds that a process has to end by itself."""
+
+
+class Checker:
+    """Runs jobs one after another in a process of its own, and in another where that one dies.
+
+    It starts at once, so that torch is imported there meanwhile; here it is not imported. `worker`
+    is the number, from 0, of this process among several that share CUDA devices.
+
+    A debugger, a profiler or a measure of coverage would see nothing of another process. Where one
+    is at work, and where it is not to be `apart`, jobs are run in this one: no time is limited
+    there, and no device dealt.
+    """
+
+    def __init__(self, worker: int = 0, *, apart: bool = True) -> None:
+        self._worker = worker
+        self._is_apart = apart and not _is_watched()
+        self._process = _Process(worker) if self._is_apart else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def devices(self) -> Devices:
+        """The devices that are there, by the names that the caller has for them.
+
+        Raises:
+            CheckerDiedError: The process died before it could say.
+        """
+        if self._is_apart:
+            return self._started().devices
+        return devices.available()
+
+    def run(self, job: Job) -> Generator[Result]:
+        """The results of one job, each as soon as it is known. Nothing is raised.
+
+        Where the process dies of it, or is ended as the time is up, the last result says so.
+        """
+        if job.skip:
+            yield job.skipped()
+        elif self._is_apart:
+            yield from self._run_apart(job)
+        else:
+            from gradcheck.runner import run
+
+            yield from run(job)
+
+    def close(self) -> None:
+        """Ends the process."""
+        if self._process is not None:
+            self._process.end()
+            self._process = None
+
+    def _started(self) -> _Process:
+        if self._process is None:
+            self._process = _Process(self._worker)
+        return self._process
+
+    def _run_apart(self, job: Job) -> Iterator[Result]:
+        start = time.perf_counter()
+        process = self._started()
+        is_done = False
+        try:
+            yield from process.results(job)
+            is_done = True
+        except CheckerDiedError as error:
+            seconds = time.perf_counter() - start
+            yield job.result(verdict="error", notes=(str(error),), seconds=seconds)
+        finally:
+            if not is_done:
+                process.kill()
+                self._process = None
+
+
+class _Process:
+    """A process that serves jobs."""
+
+    def __init__(self, worker: int) -> None:
+        can_fork = _can_fork()
+        context: Any = multiprocessing.get_context("fork" if can_fork else "spawn")
+        self._connection, theirs = context.Pipe()
+        self._last_words, told = context.Pipe(duplex=False)
+        inherited = (self._connection, os.dup(0)) if can_fork else None
+        self._process = context.Process(
+            target=serve, args=(theirs, told, worker, inherited), name="gradcheck"
+        )
+        with warnings.catch_warnings():
+            # Of threads, which are not there in a fork: nothing that it does waits for one.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self._process.start()
+        theirs.close()
+        told.close()
+        if inherited:
+            os.close(inherited[1])
+        self._devices: Devices | None = None
+        self._case: Case | None = None
+
+    @property
+    def devices(self) -> Devices:
+        """What it finds once it has imported torch."""
+        if self._devices is None:
+            self._devices = self._heard(None)
+        return self._devices
+
+    def results(self, job: Job) -> Iterator[Result]:
+        """What it finds of one job.
+
+        Raises:
+            CheckerDiedError: It died.
+        """
+        assert self.devices
+        case = None if job.case is self._case else job.case
+        self._case = job.case
+        try:
+            self._connection.send(Wanted(case, job.dtype, job.device, job.exact, job.imports))
+        except OSError:  # it died meanwhile
+            raise self._death(job) from None
+        while (result := self._heard(job)) is not None:
+            yield result
+
+    def end(self) -> None:
+        """Waits for its end, but not for long."""
+        self._connection.close()
+        self._process.join(_PATIENCE)
+        self.kill()
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.join()
+        self._connection.close()
+        self._last_words.close()
+
+    def _heard(self, job: Job | None) -> Any:
+        """What it says next; processes of its own may hold the pipe open when it is dead."""
+        try:
+            while not self._connection.poll(_PAUSE):
+                if not self._process.is_alive() and not self._connection.poll(0):
+                    raise EOFError
+            return self._connection.recv()
+        except (EOFError, OSError):
+            raise self._death(job) from None
+
+    def _death(self, job: Job | None) -> CheckerDiedError:
+        """What it died of, and where in the user's code."""
+        self._process.join(_PATIENCE)
+        is_told = self._last_words.poll(0)
+        told = os.read(self._last_words.fileno(), _MOST).decode(errors="replace") if is_told else ""
+        frames = (found for found in map(_FRAME.fullmatch, told.splitlines()) if found)
+        own = next((one for one in frames if is_the_users(one[1])), None)
+        where = f" at {shown(own[1])}:{own[2]} in {own[3]}" if own else ""
+        if job and told.startswith(_TOO_LATE):
+            limit = f"it was ended after {job.case.timeout:g} s{where}"
+            return CheckerDiedError(f"{limit}: it needs a longer `timeout`, or less to do")
+        which = "the process that checked it" if job else "the process that checks cases"
+        return CheckerDiedError(f"{which} {_ending(self._process.exitcode)}{where}")
+
+
+def _ending(code: int | None) -> str:
+    """How a process ended, by its exit code."""
+    if code is None or code >= 0:
+        return f"exited with code {code}"
+    name = signal.Signals(-code).name
+    if -code == signal.SIGKILL:
+        return f"was killed ({name}), as it is where memory runs out"
+    return f"died of {name}"
+
+
+def _can_fork() -> bool:
+    """Whether a fork can go on with what is here: not where CUDA has been started."""
+    torch = sys.modules.get("torch")
+    is_started = torch is not None and torch.cuda.is_initialized()
+    return sys.platform.startswith("linux") and not is_started
+
+
+def _is_watched() -> bool:
+    """Whether a debugger, a profiler or a measure of coverage is at work in this process."""
+    if sys.gettrace() or sys.getprofile():
+        return True
+    monitoring = getattr(sys, "monitoring", None)
+    return monitoring is not None and any(map(monitoring.get_tool, range(6)))
