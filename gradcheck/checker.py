@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import re
 import signal
 import sys
 import time
 import warnings
+from collections import deque
 from collections.abc import Generator, Iterator
+from functools import partial
+from multiprocessing.connection import wait
+from multiprocessing.reduction import ForkingPickler
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -28,8 +33,8 @@ _TOO_LATE: Final = "Timeout ("
 """How that begins where time was up."""
 _MOST: Final = 1 << 16
 """Bytes of it that are read: all that a pipe keeps."""
-_PAUSE: Final = 0.1
-"""Seconds after which it is looked whether a silent process lives."""
+_SMALL: Final = 1 << 14
+"""Bytes that a pipe takes at once."""
 _PATIENCE: Final = 2.0
 """Seconds that a process has to end by itself."""
 
@@ -72,15 +77,17 @@ class Checker:
             return self._started().devices
         return devices.available()
 
-    def run(self, job: Job) -> Generator[Result]:
+    def run(self, job: Job, then: Job | None = None) -> Generator[Result]:
         """The results of one job, each as soon as it is known. Nothing is raised.
 
-        Where the process dies of it, or is ended as the time is up, the last result says so.
+        Where the process dies of it, or is ended as the time is up, the last result says so. `then`
+        is the job after it, if that is known: the process goes on with it while the caller looks at
+        what this one gave.
         """
         if job.skip:
             yield job.skipped()
         elif self._is_apart:
-            yield from self._run_apart(job)
+            yield from self._run_apart(job, then)
         else:
             from gradcheck.runner import run
 
@@ -97,12 +104,12 @@ class Checker:
             self._process = _Process(self._worker)
         return self._process
 
-    def _run_apart(self, job: Job) -> Iterator[Result]:
+    def _run_apart(self, job: Job, then: Job | None) -> Iterator[Result]:
         start = time.perf_counter()
         process = self._started()
         is_done = False
         try:
-            yield from process.results(job)
+            yield from process.results(job, then)
             is_done = True
         except CheckerDiedError as error:
             seconds = time.perf_counter() - start
@@ -133,8 +140,10 @@ class _Process:
         told.close()
         if inherited:
             os.close(inherited[1])
+        self._end = _end_of(self._process)
         self._devices: Devices | None = None
         self._case: Case | None = None
+        self._ahead: Job | None = None
 
     @property
     def devices(self) -> Devices:
@@ -143,21 +152,41 @@ class _Process:
             self._devices = self._heard(None)
         return self._devices
 
-    def results(self, job: Job) -> Iterator[Result]:
+    def results(self, job: Job, then: Job | None) -> Iterator[Result]:
         """What it finds of one job.
 
         Raises:
             CheckerDiedError: It died.
         """
         assert self.devices
-        case = None if job.case is self._case else job.case
-        self._case = job.case
         try:
-            self._connection.send(Wanted(case, job.dtype, job.device, job.exact, job.imports))
+            if job is not self._ahead:
+                self._ask(job)
+            self._ahead = None
+            if then and not then.skip and not then.case.kernel:  # which may print, or be its death
+                self._ask_ahead(then)
         except OSError:  # it died meanwhile
             raise self._death(job) from None
         while (result := self._heard(job)) is not None:
             yield result
+
+    def _ask(self, job: Job) -> None:
+        if self._ahead:  # it was asked for something that nobody wants any more
+            deque(iter(partial(self._heard, job), None), maxlen=0)
+        self._connection.send_bytes(self._message(job))
+        self._case = job.case
+
+    def _ask_ahead(self, job: Job) -> None:
+        """Unless it takes many bytes: they would wait to be read, and results to be heard."""
+        message = self._message(job)
+        if len(message) <= _SMALL:
+            self._connection.send_bytes(message)
+            self._case, self._ahead = job.case, job
+
+    def _message(self, job: Job) -> memoryview:
+        case = None if job.case is self._case else job.case
+        wanted = Wanted(case, job.dtype, job.device, job.exact, job.imports)
+        return ForkingPickler.dumps(wanted, pickle.HIGHEST_PROTOCOL)
 
     def end(self) -> None:
         """Waits for its end, but not for long."""
@@ -170,13 +199,14 @@ class _Process:
         self._process.join()
         self._connection.close()
         self._last_words.close()
+        if self._end != self._process.sentinel:
+            os.close(self._end)
 
     def _heard(self, job: Job | None) -> Any:
         """What it says next; processes of its own may hold the pipe open when it is dead."""
         try:
-            while not self._connection.poll(_PAUSE):
-                if not self._process.is_alive() and not self._connection.poll(0):
-                    raise EOFError
+            if self._connection not in wait([self._connection, self._end]):
+                raise EOFError
             return self._connection.recv()
         except (EOFError, OSError):
             raise self._death(job) from None
@@ -204,6 +234,11 @@ def _ending(code: int | None) -> str:
     if -code == signal.SIGKILL:
         return f"was killed ({name}), as it is where memory runs out"
     return f"died of {name}"
+
+
+def _end_of(process: Any) -> int:
+    """What can be waited on until it ends: a sentinel is held open by what it forks as well."""
+    return os.pidfd_open(process.pid) if hasattr(os, "pidfd_open") else process.sentinel
 
 
 def _can_fork() -> bool:

@@ -130,6 +130,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             del item.job
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    if isinstance(item, CaseItem) and isinstance(nextitem, CaseItem):
+        item.then = nextitem.job
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
@@ -247,6 +253,7 @@ class CaseItem(pytest.Item):
     def __init__(self, *, job: Job, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.job = job
+        self.then: Job | None = None
         self.records = [job.result(verdict="skipped").record()] if job.skip else []
         for tag in sorted(job.case.tags):
             self.add_marker(tag)
@@ -262,7 +269,7 @@ class CaseItem(pytest.Item):
     def runtest(self) -> None:
         from gradcheck.report.item import properties
 
-        results = list(_checker(self.config).run(self.job))
+        results = list(_checker(self.config).run(self.job, self.then))
         found = properties(results, self.job.case.line)
         self.user_properties = _properties(self, **found)
         self.records = [result.record() for result in results]

@@ -23,8 +23,8 @@ def run_files(
     with Progress(report.console, sum(map(len, work.values()))) as progress:
         for file, listed in work.items():
             summary = Summary()
-            for job in progress.track(listed):
-                with closing(checker.run(job)) as results:
+            for job, then in progress.track(zip(listed, [*listed[1:], None], strict=True)):
+                with closing(checker.run(job, then)) as results:
                     for result in results:
                         shown = report.result(result)
                         summary.add(shown)

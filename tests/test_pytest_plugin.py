@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -439,3 +440,81 @@ def test_github_is_told_nothing_where_there_are_no_cases(files, run, actions):
     files(test_python="def test_it(): assert False")
     run().stdout.no_fnmatch_line("::*")
     assert not actions.exists()
+
+
+ROUGH = """
+import ctypes, os, signal
+
+def fine(x):
+    return 2 * x
+
+def crash(x):
+    ctypes.string_at(0)
+
+def killed(x):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def hang(x):
+    ctypes.PyDLL(None).sleep(1000)
+"""
+ROUGH_CASES = "cases:\n" + "".join(
+    f'  {name}{number}: {{function: {{python: "rough:{name}"}}, inputs: {{x: 1.5}}{limit}}}\n'
+    for number in (1, 2)
+    for name, limit in (("fine", ""), ("crash", ""), ("killed", ""), ("hang", ", timeout: 2"))
+)
+
+
+@pytest.mark.parametrize("options", [[], ["-n", "1"], ["-n", "2"]])
+def test_cases_that_crash_or_hang_fail_by_name_and_the_rest_is_run(files, run, pytester, options):
+    files(r=ROUGH_CASES)
+    pytester.makeini("[pytest]\ngradcheck_allow_import = rough\n")
+    (pytester.path / "rough.py").write_text(ROUGH, encoding="utf-8")
+    (pytester.path / "test_beside.py").write_text("def test_beside(): pass\n", encoding="utf-8")
+    done = run("-rf", *options)
+    done.assert_outcomes(passed=3, failed=6)
+    assert "replacing crashed worker" not in done.stdout.str()
+    for number in (1, 2):
+        done.stdout.fnmatch_lines_random(
+            [f"FAILED r.grad.yaml::{name}{number}[[]float64-cpu[]]*" for name in ("crash", "hang")]
+        )
+    done.stdout.fnmatch_lines_random(
+        [
+            "  the process that checked it died of SIGSEGV at rough.py:8 in crash",
+            "  the process that checked it was killed (SIGKILL), as it is where memory runs out",
+            "  it was ended after 2 s at rough.py:14 in hang: it needs a longer `timeout`, *",
+        ]
+    )
+
+
+SHUFFLED = """
+import json, os, random
+
+def pytest_addoption(parser):
+    parser.addoption("--order", type=int)
+
+def pytest_collection_modifyitems(config, items):
+    random.Random(config.getoption("order")).shuffle(items)
+
+def pytest_runtest_teardown(item):
+    order = item.config.getoption("order")
+    with open(f"{order}-{os.getpid()}.found", "a", encoding="utf-8") as file:
+        for record in item.records:
+            record = {**record, "seconds": 0}
+            file.write(json.dumps(record, sort_keys=True) + "\\n")
+
+"""
+LIBRARY = Path(__file__).parent.parent / "cases"
+PARTS = ("scalars", "autograd", "losses", "recurrences", "complex")
+
+
+def test_neither_the_order_nor_the_number_of_workers_changes_a_digit(files, run, pytester):
+    files(**{name: (LIBRARY / f"{name}.grad.yaml").read_text("utf-8") for name in PARTS})
+    pytester.makeconftest(SHUFFLED)
+    found = []
+    for order, workers in ((20261, 0), (20262, 1), (20263, 2)):
+        print("order", order, "workers", workers)
+        assert run("--order", str(order), "-n", str(workers)).ret == 0
+        files_of_it = pytester.path.glob(f"{order}-*.found")
+        found.append(sorted("".join(f.read_text("utf-8") for f in files_of_it).splitlines()))
+    assert len(found[0]) > 500
+    assert found[0] == found[1] == found[2]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple, cast
@@ -51,6 +51,10 @@ class Word:
     torch: str
     creates: bool = False
     derivative: str | tuple[str, ...] = ()
+
+    def __reduce__(self) -> tuple[Callable[[str], Word], tuple[str]]:
+        """A copy is the word itself, in another process too."""
+        return _named, (self.name,)
 
     @property
     def derivatives(self) -> Mapping[str, str]:
@@ -101,3 +105,9 @@ def _usage(parameter: Parameter) -> str:
     if parameter.variadic:
         return f"*{parameter.name}"
     return f"{parameter.name}=…" if parameter.optional else parameter.name
+
+
+def _named(name: str) -> Word:
+    from gradcheck.language.vocabulary import WORDS
+
+    return WORDS[name]

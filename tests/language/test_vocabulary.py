@@ -3,6 +3,7 @@
 import functools
 import importlib
 import inspect
+import pickle
 import re
 
 import pytest
@@ -90,3 +91,7 @@ def test_a_signature_says_what_each_argument_is():
 def test_a_constant_has_no_arguments():
     assert WORDS["pi"].parameters == ()
     assert WORDS["pi"].usage == "pi"
+
+
+def test_a_copy_of_a_word_is_the_word_also_in_another_process():
+    assert all(pickle.loads(pickle.dumps(word)) is word for word in WORDS.values())
