@@ -175,11 +175,11 @@ def test_what_is_invalid_fails_by_itself_and_the_rest_runs(files, run):
         [
             "a.grad.yaml:4:15: `q` is not known: known are x",
             "    4 |     function: q[*][*]2",
-            "b.grad.yaml:1:10: *",
+            "b.grad.yaml:1:8: *",
             "c.grad.yaml:2:3: `a::b=c` is no name of a case: use letters, digits, _, . and -",
             "FAILED a.grad.yaml::right?invalid? - a.grad.yaml:4:15: *",
             "FAILED a.grad.yaml::wrong?float64-cpu? - *",
-            "FAILED b.grad.yaml::?invalid? - b.grad.yaml:1:10: *",
+            "FAILED b.grad.yaml::?invalid? - b.grad.yaml:1:8: *",
             "FAILED c.grad.yaml::a__b_c?invalid? - *",
         ]
     )

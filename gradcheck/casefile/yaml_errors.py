@@ -13,20 +13,21 @@ _COLON_WITHOUT_SPACE: Final = re.compile(r"\s*(?:- +)*+[\w.-]+:(?=[^\s:/])")
 _COMMENT: Final = re.compile(r"(?:^|\s)#.*")
 
 
-def syntax_problem(source: Source, error: MarkedYAMLError, *, in_flow: bool) -> Problem:
-    """The problem that stopped the YAML parser; `in_flow` if it was inside `{…}` or `[…]`."""
-    return _Explanation(source, error, in_flow).problem()
+def syntax_problem(source: Source, error: MarkedYAMLError, bracket: int | None) -> Problem:
+    """The problem that stopped the YAML parser, inside `{…}` or `[…]` if a `bracket` is open."""
+    return _Explanation(source, error, bracket).problem()
 
 
 class _Explanation:
     """One syntax error: where it was noticed, where what was being read began, and its kind."""
 
-    def __init__(self, source: Source, error: MarkedYAMLError, in_flow: bool) -> None:
+    def __init__(self, source: Source, error: MarkedYAMLError, bracket: int | None) -> None:
         self.source = source
         self.error = error
-        self.in_flow = in_flow
+        self.in_flow = bracket is not None
         self.here = error.problem_mark.index if error.problem_mark else 0
         self.opened = error.context_mark.index if error.context_mark else self.here
+        self.bracket = self.opened if bracket is None else bracket
         line, column = source.position(self.here)
         self.line = source.line(line)
         self.before = self.line[: column - 1]
@@ -39,11 +40,9 @@ class _Explanation:
             message = "a tab cannot indent a line in YAML: use spaces"
             return self.source.problem(message, self.here)
         say = next((say for sign, say in _WORDING if sign in text), lambda _: text.strip(": "))
+        if self.in_flow and say in _AT_END and self.here >= len(self.source.text.rstrip()):
+            say, self.opened = _Explanation.never_closed, self.bracket
         return self.source.problem(say(self), self.opened if say in _AT_OPENING else self.here)
-
-    def opening(self) -> str:
-        line, column = self.source.position(self.opened)
-        return f"line {line}, column {column}"
 
     def value_at(self, index: int) -> str:
         """The value that begins at `index`, as far as its line goes."""
@@ -76,18 +75,28 @@ class _Explanation:
         value = self.value_at(self.opened)
         return f"a value that begins with {value[:1]} needs quotes: write {quoted(value)}"
 
-    def unclosed_quote(self) -> str:
-        quote = self.source.text[self.opened]
-        return f"the quote {quote} opened at {self.opening()} is never closed"
+    def never_closed(self) -> str:
+        return f"this {self.source.text[self.opened]} is never closed"
 
-    def unclosed_bracket(self) -> str:
-        bracket = self.source.text[self.opened]
-        if self.here >= len(self.source.text.rstrip()):
-            return f"the {bracket} opened at {self.opening()} is never closed"
+    def lacks_comma(self) -> str:
         if self.sign == ":":
+            bracket = self.source.text[self.bracket]
             return f'a value that contains ": " needs quotes, or the {bracket} is not closed before'
-        expected = {"{": "}", "[": "]"}.get(bracket, "}")
-        return f'expected "," or "{expected}" here, for the {bracket} opened at {self.opening()}'
+        return self.expected()
+
+    def lacks_value(self) -> str:
+        if not self.in_flow or self.sign not in ",]}":
+            return self.needs_quotes()
+        if self.sign == ",":
+            return "there is nothing before this comma: leave it out"
+        return self.expected()
+
+    def expected(self) -> str:
+        bracket = self.source.text[self.bracket]
+        line, column = self.source.position(self.bracket)
+        end = "}" if bracket == "{" else "]"
+        place = f"line {line}, column {column}"
+        return f'expected "," or "{end}" here, for the {bracket} opened at {place}'
 
     def outside_block(self) -> str:
         """Something after a block's last item that cannot belong to it."""
@@ -115,8 +124,8 @@ class _Explanation:
 _WORDING: Final[tuple[tuple[str, Callable[[_Explanation], str]], ...]] = (
     ("could not find expected ':'", _Explanation.lacks_colon),
     ("mapping values are not allowed", _Explanation.second_colon),
-    ("found unexpected", _Explanation.unclosed_quote),
-    ("expected ',' or '", _Explanation.unclosed_bracket),
+    ("found unexpected", _Explanation.never_closed),
+    ("expected ',' or '", _Explanation.lacks_comma),
     ("cannot start any token", _Explanation.needs_quotes),
     ("expected alphabetic or numeric", _Explanation.needs_quotes),
     ("undefined tag handle", _Explanation.needs_quotes),
@@ -125,7 +134,7 @@ _WORDING: Final[tuple[tuple[str, Callable[[_Explanation], str]], ...]] = (
     ("while scanning a block scalar", _Explanation.needs_quotes),
     ("sequence entries are not allowed", _Explanation.needs_quotes),
     ("mapping keys are not allowed", _Explanation.needs_quotes),
-    ("node content", _Explanation.needs_quotes),
+    ("node content", _Explanation.lacks_value),
     ("while parsing a block mapping", _Explanation.outside_block),
     ("while parsing a block collection", _Explanation.outside_block),
     ("<document start>", _Explanation.after_document),
@@ -135,4 +144,10 @@ _WORDING: Final[tuple[tuple[str, Callable[[_Explanation], str]], ...]] = (
 )
 
 # These speak of what was begun, so they point at it and not at where the parser gave up.
-_AT_OPENING: Final = (_Explanation.lacks_colon, _Explanation.needs_quotes)
+_AT_OPENING: Final = (
+    _Explanation.lacks_colon,
+    _Explanation.needs_quotes,
+    _Explanation.never_closed,
+)
+_AT_END: Final = (_Explanation.lacks_comma, _Explanation.lacks_value)
+"""What the end of the file does to an open bracket."""

@@ -246,12 +246,17 @@ class _Reader:
     # Syntax errors, and formulas that lack quotes
 
     def _syntax_error(self, error: yaml.MarkedYAMLError) -> None:
-        in_flow = bool(self.open and self.open[-1].brackets)
+        bracket = self._bracket()
         noticed = error.problem_mark.index if error.problem_mark else 0
-        if in_flow and self.plain and _sign(self.text, noticed) in "[{":
+        if bracket is not None and self.plain and _sign(self.text, noticed) in "[{":
             self._mask_formula(self.plain)  # x[0], which YAML ends at its bracket
         if not self.repairs:
-            self.problems.append(syntax_problem(self.source, error, in_flow=in_flow))
+            self.problems.append(syntax_problem(self.source, error, bracket))
+
+    def _bracket(self) -> int | None:
+        """Where the innermost open bracket is; a pair in `[a: 1]` is a mapping that has none."""
+        starts = [branch.start for branch in self.open if branch.brackets]
+        return next((start for start in reversed(starts) if self.text[start] in "[{"), None)
 
     def _mask_formula(self, leaf: Leaf) -> None:
         """Report the formula that begins with this scalar, and hide it from the next reading."""

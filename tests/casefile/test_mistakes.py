@@ -1132,7 +1132,7 @@ ONE = "cases:\n" + entry("one", case())
             "1:8: expected a mapping such as {square: {function: x**2, inputs: {x: 3}}}, found a "
             "list",
         ),
-        ("cases:\n  one: {function: x\n", "3:1: the { opened at line 2, column 8 is never closed"),
+        ("cases:\n  one: {function: x\n", "2:8: this { is never closed"),
         (
             "cases:\n" + entry("one of", case()),
             "2:3: `one of` is no name of a case: use letters, digits, _, . and -",
