@@ -57,6 +57,9 @@ def read_steps(
     names = [name for name, _, _ in named]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UsageError(f"two steps are called `{twice}`")
+    if both := next((name for name in names if name in inputs), None):
+        what = "a step as well as an input" if named[0][2] else "the name of the output"
+        raise UsageError(f"`{both}` is {what}: use another name")
     scope = [*inputs, *names]
     steps = tuple(_step(*one, definitions, scope) for one in named)
     _check_names(steps, inputs)

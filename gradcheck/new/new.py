@@ -60,6 +60,8 @@ def new_case(
         raise UsageError(problem)
     if not path.name.endswith(SUFFIX):
         raise UsageError(f"`gradcheck run` finds *{SUFFIX}: {path} needs another name")
+    if "::" in str(path):
+        raise UsageError(f"`gradcheck run` takes `::` for a file's end: {path} needs another name")
     is_first = not path.exists()
     text = _head(path) if is_first else _text(path)
     known = Document.parse(text, path.as_posix())
@@ -99,7 +101,12 @@ def _text(path: Path) -> str:
 def _with(path: Path, text: str, entry: str) -> str:
     found = addition(text, entry)
     if found is None:
-        raise UsageError(f"{path} cannot be added to: each of its cases has to be lines of its own")
+        message = (
+            "a case cannot be added to these: each has to be lines of its own, up to the file's "
+            "end; or choose another --file"
+        )
+        document = Document.parse(text, path.as_posix())
+        raise UsageError(document.problem(("cases",), message).with_caret())
     place, entry = found
     return text[:place] + entry + text[place:]
 

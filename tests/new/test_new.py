@@ -37,6 +37,11 @@ def powered(x, exponent=2):
     return x**exponent
 """
 
+NO_PLACE = (
+    "a case cannot be added to these: each has to be lines of its own, up to the file's end; or "
+    "choose another --file"
+)
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
@@ -287,6 +292,14 @@ def test_a_link_to_a_file_stays_one(folder):
             "gradcheck: two steps are called `y`\n",
         ),
         (
+            "a --function x:|x**2 --at x=1",
+            "gradcheck: `x` is a step as well as an input: use another name\n",
+        ),
+        (
+            "a --function out**2 --at out=1",
+            "gradcheck: `out` is the name of the output: use another name\n",
+        ),
+        (
             "a --function y:|x --function z:|v --function v:|x --at x=1",
             "gradcheck: `v` is not known yet: it is computed below\n"
             "      |       z: v\n"
@@ -309,6 +322,11 @@ def test_a_link_to_a_file_stays_one(folder):
         (
             "a --function x --at x=1 --file a.yaml",
             "gradcheck: `gradcheck run` finds *.grad.yaml: a.yaml needs another name\n",
+        ),
+        (
+            "a --function x --at x=1 --file a::b.grad.yaml",
+            "gradcheck: `gradcheck run` takes `::` for a file's end: a::b.grad.yaml needs another "
+            "name\n",
         ),
         (
             "a --python kernels.norm --at x=1",
@@ -334,10 +352,9 @@ def test_there_is_one_function(refused, arguments):
     ("text", "message"),
     [
         ("cases:\n  a: {}\n", "there is a case `a` in old.grad.yaml already: choose another name"),
-        (
-            "cases: {b: {}}\n",
-            "old.grad.yaml cannot be added to: each of its cases has to be lines of its own",
-        ),
+        ("cases: {b: {}}\n", f"old.grad.yaml:1:8: {NO_PLACE}"),
+        ("# none\ncases: null\n", f"old.grad.yaml:2:8: {NO_PLACE}"),
+        ("cases:\n  b: {}\n...\n", f"old.grad.yaml:2:3: {NO_PLACE}"),
         (
             "cases: {a: 1]\n",
             'old.grad.yaml:1:13: expected "," or "}" here, for the { opened at line 1, column 8',
