@@ -157,6 +157,9 @@ class GitHubTeller:
         self.records: list[dict[str, Any]] = []
         self.problems: list[dict[str, Any]] = []
 
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        self.session = session
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.records += getattr(report, "gradcheck_records", [])
         self.problems += getattr(report, "gradcheck_problems", [])
@@ -178,7 +181,11 @@ class GitHubTeller:
         for result in map(result_of, self.records):
             summary.add(result)
             github.result(result)
-        github.finish(total(summary).plain)
+        try:
+            github.finish(total(summary).plain)
+        except UsageError as error:
+            terminalreporter.write_line(f"ERROR: {error}", red=True)
+            self.session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
 
 class CaseFile(pytest.File):

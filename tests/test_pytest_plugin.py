@@ -436,6 +436,17 @@ def test_github_is_told_where_that_is_chosen(files, run, actions, monkeypatch):
     run("--gradcheck-github", "on").stdout.fnmatch_lines(["::error file=*"])
 
 
+def test_a_summary_that_cannot_be_written_is_said_and_all_else_is_told(
+    files, run, actions, monkeypatch
+):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(actions.parent))
+    files(a=WRONG)
+    result = run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    error = f"ERROR: {actions.parent} cannot be written: Is a directory"
+    result.stdout.fnmatch_lines(["::error file=*", error, "FAILED a.grad.yaml*", "*1 failed*"])
+
+
 def test_github_is_told_nothing_where_there_are_no_cases(files, run, actions):
     files(test_python="def test_it(): assert False")
     run().stdout.no_fnmatch_line("::*")
