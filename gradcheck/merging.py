@@ -114,12 +114,14 @@ def _refuse_overlap(shards: Sequence[_Shard]) -> None:
     """A claim has one verdict: runs of two selections may not both have it."""
     found: dict[Claim, _Shard] = {}
     for shard in shards:
-        own = {result.claim for result in shard.results}
-        for claim in own:
-            if claim in found:
-                where = " ".join(filter(None, claim))
-                raise UsageError(f"{found[claim].path} and {shard.path} both have {where}")
-        found |= dict.fromkeys(own, shard)
+        for result in shard.results:
+            other = found.setdefault(result.claim, shard)
+            if other is not shard:
+                what = f"{result.file}::{result.case} {result.quantity}".rstrip()
+                raise UsageError(
+                    f"{other.path} and {shard.path} both have {what} in {result.dtype} on "
+                    f"{result.device}: leave one of them out"
+                )
 
 
 def _joined(shards: Sequence[_Shard]) -> Merged:

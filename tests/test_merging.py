@@ -128,7 +128,17 @@ def test_whole_runs_of_different_selections_are_joined(shard):
 def test_runs_that_have_a_claim_in_common_are_refused(shard):
     first = shard("one", 1, 1, result("a", formula="2*x"), selection="one")
     second = shard("two", 1, 1, result("a", formula="2*x"), selection="two")
-    assert refused(first, second) == ("one and two both have a.grad.yaml a dy/dx 1 float64 cpu 2*x")
+    assert refused(first, second) == (
+        "one and two both have a.grad.yaml::a dy/dx in float64 on cpu: leave one of them out"
+    )
+
+
+def test_of_many_claims_in_common_the_first_is_named(shard):
+    found = [result(name) for name in "gfedcba"]
+    first = shard("one", 1, 1, *found, selection="one")
+    second = shard("two", 1, 1, *reversed(found), selection="two")
+    assert "::a " in refused(first, second)
+    assert "::g " in refused(second, first)
 
 
 def test_a_record_of_a_run_is_as_the_documentation_has_it(shard):
