@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gradcheck.casefile.case import Case
     from gradcheck.casefile.problems import Problem
     from gradcheck.imports import Imports
+    from gradcheck.report.run_report import RunReport
     from gradcheck.selection import Selection
 
 REAL: Final = ("float64", "float32", "float16", "bfloat16")
@@ -180,16 +181,19 @@ def run(
             there = checker.devices if selection.count else None
             asked = partial(jobs, dtypes=dtypes, device=device, there=there, imports=imports)
             work = {file: list(asked(cases)) for file, cases in selection.cases.items() if cases}
-            if not any(work.values()):
-                click.echo("nothing selected", err=True)
-                report.nothing()
-                return 2 if selection.problems else NOTHING
-            try:
-                own = part.of(work) if part else work
-                finished = run_files(own, checker, report, exitfirst=exitfirst)
-                if part and finished:
+
+            def ends() -> None:
+                if part:
                     chosen, seconds = fingerprint(work, dtypes, device), time.perf_counter() - start
                     report.ends(part.end(chosen, report.count, selection.problems, seconds))
+
+            if not any(work.values()):
+                ends()
+                return _nothing(report)
+            try:
+                own = part.of(work) if part else work
+                if run_files(own, checker, report, exitfirst=exitfirst):
+                    ends()
             finally:
                 report.summary(time.perf_counter() - start, is_part=part is not None)
     return report.total.exit_code
@@ -221,8 +225,17 @@ def merge(files: Sequence[Path], github: str, **outputs: Any) -> int:
         report.problems(run.end.problems)
         report.files(run.files)
         report.ends(run.end)
+        if not run.files:
+            return _nothing(report)
         report.summary(run.end.seconds)
     return report.total.exit_code
+
+
+def _nothing(report: RunReport) -> int:
+    """Says that there was nothing to run; returns the exit code."""
+    click.echo("nothing selected", err=True)
+    report.nothing()
+    return report.total.exit_code or NOTHING
 
 
 @cli.command("list")

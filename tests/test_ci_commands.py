@@ -156,6 +156,25 @@ def test_a_shard_that_is_missing_is_annotated(actions, capfd):
 # JUnit
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full disk here")
+def test_who_cannot_write_keeps_nobody_else_from_it(actions, monkeypatch):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "/dev/full")
+    done = process("run", "a.grad.yaml", "-q", "--junit", "/dev/full")
+    assert (done.returncode, len(annotations(done.stdout))) == (4, 2)
+    assert "/dev/full cannot be written: No space left on device" in done.stderr
+
+
+def test_junit_is_written_though_nobody_reads_the_terminal(folder):
+    code = (
+        "import os, sys\nfrom gradcheck.cli import main\n"
+        "reader, writer = os.pipe()\nos.close(reader)\nos.dup2(writer, 1)\nmain()\n"
+    )
+    options = ["-q", "--device", "cpu", "--junit", "out.xml"]
+    done = python(code, "run", "a.grad.yaml", *options)
+    assert done.returncode == 141
+    assert ElementTree.parse("out.xml").getroot()[0].get("tests") == "5"
+
+
 def test_junit_has_the_tests_that_pytest_has(folder):
     code, _ = run(".", "--junit", "out.xml")
     assert code == 2
@@ -307,6 +326,21 @@ def test_a_shard_without_a_case_of_its_own_passes(folder):
     assert run("a.grad.yaml", "-k", "none", "--shard", "1/2")[0] == 5
 
 
+def test_shards_in_which_nothing_can_run_are_joined_and_what_is_invalid_is_annotated(actions):
+    for number in (1, 2):
+        options = ["--shard", f"{number}/2", "--jsonl", f"{number}.jsonl"]
+        assert run("b.grad.yaml", *options)[0] == 2
+    code, output = gradcheck("merge", "1.jsonl", "2.jsonl", "--junit", "out.xml")
+    assert (code, places(output)) == (2, places(run("b.grad.yaml")[1]))
+    assert ElementTree.parse("out.xml").getroot()[0].get("errors") == "1"
+
+
+def test_shards_of_nothing_are_nothing(folder):
+    assert run("a.grad.yaml", "-k", "none", "--shard", "1/1", "--jsonl", "1.jsonl")[0] == 5
+    code, output = gradcheck("merge", "1.jsonl")
+    assert (code, output) == (5, "nothing selected\n")
+
+
 def test_a_shard_that_stops_at_its_first_failure_is_not_whole(folder):
     run("a.grad.yaml", "-x", "--shard", "1/1", "--jsonl", "r.jsonl")
     with pytest.raises(UsageError, match="does not say that its run came to an end"):
@@ -326,6 +360,10 @@ def process(*arguments):
         "import sys\nfrom gradcheck.cli import main\n"
         "try:\n    main()\nfinally:\n    print('torch' in sys.modules)\n"
     )
+    return python(code, *arguments)
+
+
+def python(code, *arguments):
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
         capture_output=True,

@@ -120,9 +120,13 @@ class RunReport:
         """What became of all; of a part nobody asks what it did not look at."""
         left = self.baseline.unseen() if self.baseline and not is_part else []
         told = [unseen(left)] if left else []
-        self.terminal.summary(self.total, seconds, told)
-        self._finish(total(self.total).plain, *told)
+        try:
+            self.terminal.summary(self.total, seconds, told)
+        finally:  # files are written though nobody reads the terminal any more
+            self._finish(total(self.total).plain, *told)
 
     def _finish(self, *told: str) -> None:
-        for reader in self.readers:
-            reader.finish(*told)
+        """Lets every reader finish, also where another cannot."""
+        with ExitStack() as stack:
+            for reader in reversed(self.readers):
+                stack.callback(reader.finish, *told)
