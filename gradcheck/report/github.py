@@ -93,7 +93,7 @@ class GitHub:
         """
         found = sorted(
             [*map(_invalid, self._problems), *map(_wrong, _alike(self._bad))],
-            key=lambda finding: finding.order,
+            key=lambda finding: (finding.order, finding.file, finding.line),
         )
         path = self._environment.get("GITHUB_STEP_SUMMARY")
         for line in self._annotations(found, "in the step's summary" if path else "in the log"):
@@ -230,7 +230,8 @@ def _fitting(head: str, sections: Sequence[str], room: int) -> list[bytes]:
             break
         kept.append(text)
     if left := len(texts) - max(len(kept), 1):
-        said = f"\n{left:,} more are left out, as a step's summary has a limit: see the log."
+        are = "is" if left == 1 else "are"
+        said = f"\n{left:,} more {are} left out, as a step's summary has a limit: see the log."
         kept.append(said.encode())
     return [*kept, b""]
 

@@ -106,7 +106,8 @@ def total(summary: Summary) -> Text:
 
 def unseen(results: Sequence[Result]) -> str:
     """How much of a baseline was not looked at, and what of that had failed."""
-    failed = list(dict.fromkeys(f"{r.file}::{r.case} {r.quantity}" for r in results if r.is_bad))
+    bad = [f"{r.file}::{r.case} {r.quantity}".rstrip() for r in results if r.is_bad]
+    failed = list(dict.fromkeys(bad))
     text = f"{_count(len(results), 'result')} of the baseline not looked at"
     if not failed:
         return text

@@ -117,6 +117,12 @@ def test_what_fails_alike_is_one_annotation_with_the_worst(told):
     assert summary.count("FAIL  ") == 3
 
 
+def test_what_is_equally_bad_is_told_by_file_and_line_whoever_finds_it_first(told):
+    found = [result(file=file, line=line) for file in ("b", "a") for line in (10, 9)]
+    places = [re.findall(r"file=(\w),line=(\d+)", line)[0] for line in told(*found)[0]]
+    assert places == [("a", "9"), ("a", "10"), ("b", "9"), ("b", "10")]
+
+
 def test_as_many_as_github_shows_and_the_rest_is_counted(told):
     found = [result(line=n, difference=n / 100) for n in range(1, 15)]
     maybe = [result("inconclusive", line=n + 50, resolution=1.0) for n in range(12)]
@@ -216,7 +222,9 @@ def test_a_summary_keeps_below_its_limit_and_says_what_is_left_out(told, tmp_pat
     assert summary.endswith(
         f"\n{1000 - kept} more are left out, as a step's summary has a limit: see the log.\n"
     )
-    told(*found)  # another command of the same step
+    _, summary = told(found[0])  # another command of the same step
+    assert summary.endswith("\n1 more is left out, as a step's summary has a limit: see the log.\n")
+    told(*found)
     assert (tmp_path / "summary.md").stat().st_size <= LARGEST + 4_000
 
 

@@ -367,3 +367,5 @@ def test_what_was_not_looked_at_is_told_with_what_had_failed():
         + ", ".join(f"cases/losses.grad.yaml::c{n} dloss/dw" for n in range(5))
         + " and 2 more"
     )
+    whole = result(verdict="xpassed", quantity="")
+    assert unseen([whole]).endswith(": cases/losses.grad.yaml::matrix_mse")
