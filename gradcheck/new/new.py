@@ -120,6 +120,8 @@ def _problems(name: str, path: Path, text: str) -> tuple[Problem, ...]:
 def _write(path: Path, text: str) -> None:
     """Writes the whole file, or leaves it as it was."""
     path = path.resolve()
+    if path.exists() and not os.access(path, os.W_OK):
+        raise UsageError(f"{path} cannot be written: it is read-only")
     part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -373,6 +373,15 @@ def test_a_file_that_is_not_text_is_told(refused):
     assert "the file is not UTF-8" in told
 
 
+def test_a_file_that_is_read_only_stays_as_it_is(refused, folder, monkeypatch):
+    path = folder / "old.grad.yaml"
+    path.write_text("cases:\n", encoding="utf-8")
+    path.chmod(0o444)
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)  # root may
+    told = refused("a", "--function", "x", "--at", "x=1", "--file", "old.grad.yaml")
+    assert told == f"gradcheck: {path} cannot be written: it is read-only\n"
+
+
 def test_a_folder_that_cannot_be_written_to_is_told(refused):
     told = refused("a", "--function", "x", "--at", "x=1", "--file", "/proc/a.grad.yaml")
     assert told == "gradcheck: /proc/a.grad.yaml cannot be written: No such file or directory\n"
