@@ -67,7 +67,8 @@ def _named(file: CaseFile, name: str) -> list[Case]:
     """The case of that name, or all that one entry with listed sizes stands for."""
     found = [case for case in file.cases if name in (case.name, case.entry)]
     if not found and not _problems(file, name):
-        close = suggestion(name, [case.name for case in file.cases])
+        invalid = [problem.case for problem in file.problems]
+        close = suggestion(name, [*(case.name for case in file.cases), *filter(None, invalid)])
         raise UsageError(f"there is no case `{name}` in {file.name}{close}")
     return found
 

@@ -72,6 +72,12 @@ def test_a_misspelled_case_gets_a_suggestion(path):
     assert str(caught.value) == f"there is no case `alpa` in {path}: did you mean `alpha`?"
 
 
+def test_an_invalid_case_is_suggested_too(write):
+    path = write(INVALID.replace("bad", "quotient"))
+    with pytest.raises(UsageError, match="did you mean `quotient`"):
+        select([f"{path}::quotent"])
+
+
 def test_a_case_that_resembles_nothing_gets_none(path):
     with pytest.raises(UsageError) as caught:
         select([f"{path}::zzzzzz"])
