@@ -1,7 +1,7 @@
 """Results → GitHub Actions: annotations on the lines of case files, and the step's summary.
 
-GitHub shows ten annotations of a level from one step, so the worst come first, and each line of a
-case has one: what fails there in other dtypes and at other points is counted. All are in the
+GitHub shows ten annotations of a level from one step, so the worst come first, and each quantity
+of a case has one: what fails in other dtypes and at other points is counted. All are in the
 summary, unless it would be longer than a step's may be.
 """
 
