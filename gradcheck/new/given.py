@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from gradcheck.casefile.document import Document
 from gradcheck.casefile.fields import is_imported
 from gradcheck.casefile.kernel import Import
 from gradcheck.casefile.names import name_problem
@@ -36,6 +37,8 @@ def read_inputs(given: Iterable[str]) -> dict[str, str]:
             raise UsageError(f"`{one}` gives no input a value: write --at x=3 or --at x=[1,2]")
         if problem := name_problem(name, dict.fromkeys(inputs, "given another value")):
             raise UsageError(problem)
+        if wrong := Document.parse(value, "").problems:
+            raise UsageError(wrong[0].with_caret())
         if not is_flow(value):
             raise UsageError(
                 f"`{value}` is no value of `{name}`: write a number, a list such as [1, 2] or "

@@ -272,6 +272,16 @@ def test_a_link_to_a_file_stays_one(folder):
             "gradcheck: `1,w=2` is no value of `x`: write a number, a list such as [1, 2] or "
             "{shape: [3], sample: normal}, with an --at for each input\n",
         ),
+        (
+            "a --function x --at x={shape:|[2],|sample:|uniform(0,|1)}",
+            'gradcheck: a formula with a comma inside {…} needs quotes: write "uniform(0, 1)"\n'
+            "      | {shape: [2], sample: uniform(0, 1)}\n"
+            "      |                      ^^^^^^^^^^^^^\n",
+        ),
+        (
+            "a --function x --at x=[1,|[2]",
+            "gradcheck: this [ is never closed\n      | [1, [2]\n      | ^\n",
+        ),
         ("a --function x --at x=1 --at x=2", "gradcheck: `x` is already given another value\n"),
         (
             "a --function x*e --at x=1 --at e=2",
