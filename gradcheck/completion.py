@@ -95,7 +95,10 @@ def _read(file: Path) -> Document:
 
 @add_completion_class
 class _Bash(BashComplete):
-    """bash takes `FILE::CASE` for three words, unless in quotes, and fills in the last alone."""
+    """bash takes `FILE::CASE` for three words, unless in quotes, and fills in the last alone.
+
+    What is filled in stands as it is, so a space in it is escaped where no quote was opened.
+    """
 
     _before = ""
     """What stands there already, before the word that is filled in."""
@@ -108,4 +111,9 @@ class _Bash(BashComplete):
         return args, incomplete
 
     def format_completion(self, item: CompletionItem) -> str:
-        return f"{item.type},{item.value.removeprefix(self._before)}"
+        value = item.value.removeprefix(self._before)
+        last = os.environ["COMP_WORDS"].split("\n")[-1]
+        if item.type == "plain" and not last.startswith(("'", '"')):
+            # Twice, as one is read by click's script.
+            value = re.sub(r"[^\w./:=@%+,~-]", r"\\\\\g<0>", value)
+        return f"{item.type},{value}"

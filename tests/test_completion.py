@@ -126,6 +126,38 @@ def test_bash_takes_a_case_for_three_words(folder, monkeypatch, words, expected)
     assert shell.complete().splitlines() == expected
 
 
+@pytest.mark.skipif(not shutil.which("bash"), reason="there is no bash here")
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["run", "m"], r"my\ \(old\)\ a.grad.yaml"),
+        (["run", '"m'], "my (old) a.grad.yaml"),
+        (["run", r"my\ \(old\)\ a.grad.yaml", "::", "square_"], "square_root"),
+    ],
+)
+def test_a_space_is_filled_in_so_that_bash_reads_it(folder, words, expected):
+    (folder / "my (old) a.grad.yaml").write_text(FILE, encoding="utf-8")
+    program = folder / "gradcheck"
+    program.write_text(
+        f"#!{shutil.which('bash')}\nPYTHONPATH='{ROOT}' exec '{sys.executable}' -m gradcheck\n"
+    )
+    program.chmod(0o755)
+    script = (
+        'eval "$(_GRADCHECK_COMPLETE=bash_source gradcheck)"\n'
+        'COMP_WORDS=(gradcheck "$@") COMP_CWORD=$#\n'
+        "_gradcheck_completion gradcheck\n"
+        'printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(
+        ["bash", "-c", script, "bash", *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"},
+    )
+    assert done.stdout == f"{expected}\n", done.stderr
+
+
 PROGRAM = """
 import sys
 from gradcheck.cli import main
