@@ -156,6 +156,15 @@ def test_a_shard_that_is_missing_is_annotated(actions, capfd):
 # JUnit
 
 
+@pytest.mark.parametrize("option", ["--jsonl", "--baseline"])
+def test_junit_takes_no_file_of_records(folder, option):
+    run("a.grad.yaml", "--jsonl", "r.jsonl")
+    written = Path("r.jsonl").read_bytes()
+    with pytest.raises(UsageError, match=r"--junit would write over the records in r\.jsonl"):
+        run("a.grad.yaml", option, "r.jsonl", "--junit", "./r.jsonl")
+    assert Path("r.jsonl").read_bytes() == written
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full disk here")
 def test_who_cannot_write_keeps_nobody_else_from_it(actions, monkeypatch):
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", "/dev/full")

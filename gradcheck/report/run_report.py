@@ -13,6 +13,7 @@ from rich.console import Console
 
 from gradcheck.baseline import Baseline
 from gradcheck.casefile.problems import Problem
+from gradcheck.errors import UsageError
 from gradcheck.records import RunEnd
 from gradcheck.report.actions import is_told
 from gradcheck.report.github import GitHub
@@ -38,6 +39,8 @@ def run_report(
     Raises:
         UsageError: A file cannot be written, or the baseline cannot be read.
     """
+    if junit and junit.resolve() in {path.resolve() for path in (jsonl, baseline) if path}:
+        raise UsageError(f"--junit would write over the records in {junit}")
     known = Baseline.read(baseline) if baseline else None  # before `jsonl` takes its place
     readers: list[Reader] = [JUnit(junit)] if junit else []
     if is_told(github):
