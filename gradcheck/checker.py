@@ -25,14 +25,16 @@ from gradcheck.errors import CheckerDiedError
 from gradcheck.frames import is_the_users, shown
 from gradcheck.jobs import Job
 from gradcheck.results import Result
-from gradcheck.serving import Wanted, serve
+from gradcheck.serving import Line, Wanted, serve
 
 _FRAME: Final = re.compile(r'  File "(.+)", line (\d+) in (.+)')
 """A line of what faulthandler tells."""
 _TOO_LATE: Final = "Timeout ("
 """How that begins where time was up."""
 _MOST: Final = 1 << 16
-"""Bytes of it that are read: all that a pipe keeps."""
+"""Bytes that are read: all that a pipe keeps."""
+_PAUSE: Final = 0.1
+"""Seconds after which it is looked what there is, though no bell was rung."""
 _SMALL: Final = 1 << 14
 """Bytes that a pipe takes at once."""
 _PATIENCE: Final = 2.0
@@ -127,17 +129,19 @@ class _Process:
         can_fork = _can_fork()
         context: Any = multiprocessing.get_context("fork" if can_fork else "spawn")
         self._connection, theirs = context.Pipe()
+        self._bell, rings = context.Pipe(duplex=False)
         self._last_words, told = context.Pipe(duplex=False)
         inherited = (self._connection, os.dup(0)) if can_fork else None
+        line = Line(theirs, rings, told)
         self._process = context.Process(
-            target=serve, args=(theirs, told, worker, inherited), name="gradcheck"
+            target=serve, args=(line, worker, inherited), name="gradcheck"
         )
         with warnings.catch_warnings():
             # Of threads, which are not there in a fork: nothing that it does waits for one.
             warnings.simplefilter("ignore", DeprecationWarning)
             self._process.start()
-        theirs.close()
-        told.close()
+        for end in (theirs, rings, told):
+            end.close()
         if inherited:
             os.close(inherited[1])
         self._end = _end_of(self._process)
@@ -197,16 +201,20 @@ class _Process:
     def kill(self) -> None:
         self._process.kill()
         self._process.join()
-        self._connection.close()
-        self._last_words.close()
+        for end in (self._connection, self._bell, self._last_words):
+            end.close()
         if self._end != self._process.sentinel:
             os.close(self._end)
 
     def _heard(self, job: Job | None) -> Any:
         """What it says next; processes of its own may hold the pipe open when it is dead."""
         try:
-            if self._connection not in wait([self._connection, self._end]):
-                raise EOFError
+            while not self._connection.poll(0):
+                ready = wait([self._bell, self._end], _PAUSE)
+                if self._bell in ready:
+                    os.read(self._bell.fileno(), _MOST)
+                elif self._end in ready and not self._connection.poll(0):
+                    raise EOFError
             return self._connection.recv()
         except (EOFError, OSError):
             raise self._death(job) from None

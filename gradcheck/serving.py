@@ -10,7 +10,9 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
 from types import FrameType
 from typing import Any, Final, NamedTuple
 
@@ -22,6 +24,9 @@ from gradcheck.jobs import Job
 from gradcheck.processes import die_with_parent
 
 _SHORTEST: Final = 1e-3
+"""Seconds."""
+_ENOUGH: Final = 1 << 14
+"""Bytes that may wait to be heard: a pipe takes more."""
 
 
 class Wanted(NamedTuple):
@@ -34,17 +39,34 @@ class Wanted(NamedTuple):
     imports: Imports
 
 
-def serve(
-    connection: Connection,
-    last_words: Connection,
-    worker: int,
-    inherited: tuple[Connection, int] | None,
-) -> None:
+@dataclass(slots=True)
+class Line:
+    """The connection with who asks, and a pipe whose `bell` is rung where an answer is whole.
+
+    To be woken for each part of it would cost the other side more than the part. The process leaves
+    its `last_words` behind: where it was when it died, or was out of time.
+    """
+
+    connection: Connection
+    bell: Connection
+    last_words: Connection
+    _unheard: int = 0
+
+    def say(self, what: Any) -> None:
+        """Part of an answer, or None at its end."""
+        message = ForkingPickler.dumps(what)
+        self.connection.send_bytes(message)
+        self._unheard += len(message)
+        if what is None or self._unheard > _ENOUGH:
+            self._unheard = 0
+            os.write(self.bell.fileno(), b".")
+
+
+def serve(line: Line, worker: int, inherited: tuple[Connection, int] | None) -> None:
     """Says which devices there are, then runs what is asked for until nobody asks any more.
 
-    After the results of a job comes None. Where the process dies, or is out of time, its
-    `last_words` are where that was. A fork has `inherited` the other end of the connection, which
-    it closes, and what its caller reads, for a debugger in the user's code to go on with.
+    After the results of a job comes None. A fork has `inherited` the other end of the connection,
+    which it closes, and what its caller reads, for a debugger in the user's code to go on with.
     """
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller is told as well, and ends this one
@@ -56,36 +78,37 @@ def serve(
     dealt = Dealt.to(worker, os.environ, count_devices)
     if dealt.turn:
         os.environ["CUDA_VISIBLE_DEVICES"] = dealt.setting()
-    faulthandler.enable(last_words.fileno())
+    last_words = line.last_words.fileno()
+    faulthandler.enable(last_words)
     with suppress(EOFError, BrokenPipeError):
         here = devices.available()
-        connection.send(dealt.named(here))
+        line.say(dealt.named(here))
         case: Case | None = None
-        while wanted := connection.recv():
+        while wanted := line.connection.recv():
             case = wanted.case or case
             assert case is not None
             on = dealt.on(wanted.device, here, exact=wanted.exact)
             job = Job(case, wanted.dtype, wanted.device, imports=wanted.imports, on=on)
             limit = min(max(job.case.timeout, _SHORTEST), threading.TIMEOUT_MAX)
             # It needs no interpreter: native code may hold that for ever.
-            faulthandler.dump_traceback_later(limit, exit=True, file=last_words.fileno())
-            _answer(job, connection.send)
+            faulthandler.dump_traceback_later(limit, exit=True, file=last_words)
+            _answer(job, line.say)
             faulthandler.cancel_dump_traceback_later()
 
 
-def _answer(job: Job, send: Callable[[Any], None]) -> None:
+def _answer(job: Job, say: Callable[[Any], None]) -> None:
     from gradcheck.runner import run
 
     try:
         for result in run(job):
-            send(result)
+            say(result)
     except BrokenPipeError:
         raise
     except BaseException as error:
         note = f"{type(error).__name__}: {error}; please report it"
-        send(job.result(verdict="error", notes=(note,)))
+        say(job.result(verdict="error", notes=(note,)))
     sys.stdout.flush()
-    send(None)
+    say(None)
 
 
 def _leave_debuggers_their_time() -> None:
