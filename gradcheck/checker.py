@@ -95,6 +95,14 @@ class Checker:
 
             yield from run(job)
 
+    def catch_up(self) -> None:
+        """Sees to it that the process knows what this one has learnt since it was started.
+
+        What was imported meanwhile it has where it can be a fork; then it needs no time to start.
+        """
+        if self._process is not None and _can_fork() and self._process.state != _state():
+            self.close()
+
     def close(self) -> None:
         """Ends the process."""
         if self._process is not None:
@@ -145,6 +153,7 @@ class _Process:
         if inherited:
             os.close(inherited[1])
         self._end = _end_of(self._process)
+        self.state = _state()
         self._devices: Devices | None = None
         self._case: Case | None = None
         self._ahead: Job | None = None
@@ -254,6 +263,12 @@ def _can_fork() -> bool:
     torch = sys.modules.get("torch")
     is_started = torch is not None and torch.cuda.is_initialized()
     return sys.platform.startswith("linux") and not is_started
+
+
+def _state() -> tuple[object, ...]:
+    """What users set for their functions, as in a conftest, and whether torch is there."""
+    set_by_pytest = {"PYTEST_CURRENT_TEST": None}
+    return "torch" in sys.modules, {**os.environ, **set_by_pytest}, list(sys.path)
 
 
 def _is_watched() -> bool:

@@ -122,6 +122,12 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> CaseFile |
     return None
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Modules and conftests that were read after the first case files may matter to functions."""
+    if _CHECKER in session.config.stash:
+        session.config.stash[_CHECKER].catch_up()
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Lets the cases go one by one: in a search for garbage they are a great many objects."""

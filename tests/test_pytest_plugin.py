@@ -497,6 +497,28 @@ def test_cases_that_crash_or_hang_fail_by_name_and_the_rest_is_run(files, run, p
     )
 
 
+def test_what_a_conftest_sets_further_down_counts_for_functions_there(files, run, pytester):
+    files(a=GOOD)
+    pytester.makeini("[pytest]\ngradcheck_allow_import = scaled\n")
+    below = pytester.mkdir("below")
+    (below / "k.grad.yaml").write_text(SCALED, encoding="utf-8")
+    elsewhere = pytester.mkdir("elsewhere")
+    setting = "import os, sys\nos.environ['SCALE'] = '3'\nsys.path += ['elsewhere']\n"
+    (below / "conftest.py").write_text(setting, encoding="utf-8")
+    function = "import os\ndef scaled(x):\n    return float(os.environ['SCALE']) * x\n"
+    (elsewhere / "scaled.py").write_text(function, encoding="utf-8")
+    run().assert_outcomes(passed=6)
+
+
+SCALED = """
+cases:
+  k:
+    function: {python: "scaled:scaled"}
+    reference: 3*x
+    inputs: {x: [1.5, 2]}
+"""
+
+
 SHUFFLED = """
 import json, os, random
 
