@@ -8,8 +8,9 @@ from typing import Final
 
 from gradcheck import devices
 from gradcheck.casefile.case import Case, DType, Point
+from gradcheck.derivation import derivation
 from gradcheck.imports import Imports
-from gradcheck.results import Result
+from gradcheck.results import BAD, Result
 
 NONE: Final = Imports()
 """What a run may import unless it is told so: nothing."""
@@ -47,6 +48,7 @@ class Job:
             "dtype": self.dtype,
             "device": self.device,
             "imports": self.imports.needed(self.case.kernel) if self.case.kernel else (),
+            "derivation": derivation(self.case) if fields["verdict"] in BAD else (),
         }
         return Result(**{**known, **fields})  # type: ignore[arg-type]
 

@@ -118,11 +118,16 @@ def _record(line: str) -> dict[str, Any]:
 
 
 def _entries(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The worst entry, the only one that a record has."""
+    """The worst entry, which a record has by itself, and those after it."""
     index = record.get("worst_entry")
     if index is not None:
         label = record.get("entry") or record.get("quantity")
         yield {"label": label, "index": index, "answers": record.get("oracles")}
+    for one in record.get("more_entries") or ():
+        if not isinstance(one, dict):
+            raise UsageError("this is no record of `gradcheck run --jsonl`: `more_entries`")
+        label, index = one.get("entry"), one.get("index")
+        yield {"label": label, "index": index, "answers": one.get("oracles")}
 
 
 def _valid(adapter: TypeAdapter[_T], data: Any) -> _T:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
 Verdict = Literal["pass", "fail", "inconclusive", "error", "skipped", "xfailed", "xpassed"]
 
 Standing = Verdict | Literal["known", "worse"]
+
+Kind = Literal["definition", "step", "repeat", "derivative", "backward", "jvp", "python"]
+"""What a line of a derivation is of."""
 
 SCHEMA_VERSION: Final = 1
 UNCOVERED: Final = "no line covers"
@@ -60,6 +63,11 @@ class ErrorMap:
     cells: tuple[tuple[float, ...], ...]
     wrong: int
 
+    def record(self) -> dict[str, Any]:
+        """As one JSON object, each error to two significant digits."""
+        cells = [[_json(float(f"{cell:.2g}")) or 0 for cell in row] for row in self.cells]
+        return {"shape": list(self.shape), "wrong": self.wrong, "cells": cells}
+
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
@@ -67,6 +75,21 @@ class Diagnosis:
 
     kind: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One line of a case's derivation, as it was written: what `name` is, and in which line.
+
+    A definition's name has its parameters, and comes after the names of its steps. What is carried
+    along a recurrence has the formula `start: …, next: …`, and the recurrence one of how often it
+    is `repeat`ed, whose name is the index. The formula of what is in Python is `module:name`.
+    """
+
+    kind: Kind
+    name: str
+    formula: str
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +108,9 @@ class Result:
     the largest relative distance of an answer from the truth. `digits` are the decimal digits of
     the truth that an evaluation keeps, at least. `entries` are the worst ones first. `formula` is
     what was written by hand, `line` where. `diagnosis` is empty where no mistake that is known
-    fits, the likeliest first where two do. `errors` are there where a tensor failed. `imports` are
-    the modules that the run had to allow. `change` is there where a baseline says something else,
-    or knows of a failure.
+    fits, the likeliest first where two do. `errors` are there where a tensor failed, and the case's
+    `derivation` where the verdict is bad. `imports` are the modules that the run had to allow.
+    `change` is there where a baseline says something else, or knows of a failure.
     """
 
     case: str
@@ -112,6 +135,7 @@ class Result:
     errors: ErrorMap | None = None
     seconds: float = 0.0
     imports: tuple[str, ...] = ()
+    derivation: tuple[Written, ...] = ()
     change: Change | None = None
 
     @property
@@ -149,7 +173,10 @@ class Result:
         return any(note.startswith(UNCOVERED) for note in self.notes)
 
     def record(self) -> dict[str, Any]:
-        """The result as one JSON object; a number that is not finite becomes a string."""
+        """The result as one JSON object; a number that is not finite becomes a string.
+
+        What only some results have is left out of the others' records.
+        """
         worst = self.entries[0] if self.entries else None
         return {
             "schema_version": SCHEMA_VERSION,
@@ -176,7 +203,21 @@ class Result:
             "diagnosis": [{"kind": one.kind, "text": one.text} for one in self.diagnosis],
             "imports": list(self.imports),
             "seconds": round(self.seconds, 6),
+            **self._evidence(),
         }
+
+    def _evidence(self) -> dict[str, Any]:
+        """What only a result that is not right has."""
+        others = [
+            {"entry": one.label, "index": list(one.index), "oracles": _oracles(one)}
+            for one in self.entries[1:]
+        ]
+        found = {
+            "more_entries": others,
+            "errors": self.errors and self.errors.record(),
+            "derivation": [asdict(one) for one in self.derivation],
+        }
+        return {name: value for name, value in found.items() if value}
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -9,11 +10,12 @@ from gradcheck.casefile.problems import Problem
 from gradcheck.errors import UsageError
 from gradcheck.records import RunEnd, read, result_of
 from gradcheck.report.jsonl import JsonLines
-from gradcheck.results import Answer, Diagnosis, EntryAnswers, Result
+from gradcheck.results import Answer, Diagnosis, EntryAnswers, ErrorMap, Result, Written
 
 ENTRY = EntryAnswers(
     "dy[1]/dx", (1,), {"handwritten": Answer(math.nan, 0.5, "bounded"), "exact": Answer(2.0, 0.0)}
 )
+SECOND = EntryAnswers("dy[0]/dx", (0,), {"exact": Answer(math.inf, 0.0, "proven")})
 FULL = Result(
     *("c", "f.grad.yaml", 3, "dy/dx", "1", "float32", "cpu", "fail"),
     blame="handwritten",
@@ -24,11 +26,13 @@ FULL = Result(
     required=1e-3,
     difference=0.5,
     digits={"autograd": 7.22},
-    entries=(ENTRY,),
+    entries=(ENTRY, SECOND),
     notes=("a note",),
     diagnosis=(Diagnosis("sign", "the sign is wrong"),),
     seconds=0.25,
     imports=("kernels",),
+    errors=ErrorMap((2,), ((math.inf, 0.5),), 2),
+    derivation=(Written("step", "y", "x**2", 2),),
 )
 END = RunEnd("0.1.0", 1, 1, "abc", 1, (Problem("f.grad.yaml", 1, 2, "wrong", "x"),), 0.5)
 
@@ -50,8 +54,20 @@ def written(tmp_path):
 def test_a_result_is_what_it_was_when_its_record_is_read(written):
     back = read(written(FULL)).results[0]
     assert back.record() == FULL.record()
-    assert back.entries[0].label == "dy[1]/dx"
+    assert [entry.label for entry in back.entries] == ["dy[1]/dx", "dy[0]/dx"]
+    assert back.entries[1] == SECOND
+    assert (back.errors, back.derivation) == (FULL.errors, FULL.derivation)
     assert (back.required, back.imports) == (FULL.required, FULL.imports)
+
+
+def test_errors_have_two_digits_and_what_is_right_is_short():
+    errors = ErrorMap((2, 2), ((0.0, 0.123456), (math.nan, 1.26e-9)), 3)
+    assert errors.record()["cells"] == [[0, 0.12], ["NaN", 1.3e-9]]
+
+
+def test_what_is_right_has_a_record_without_evidence():
+    record = replace(FULL, entries=(ENTRY,), errors=None, derivation=()).record()
+    assert not record.keys() & {"more_entries", "errors", "derivation"}
 
 
 def test_a_run_that_ended_says_so(written):
@@ -62,9 +78,11 @@ def test_a_run_that_ended_says_so(written):
 
 def test_a_record_of_an_earlier_gradcheck_has_what_it_has():
     record = FULL.record()
-    for name in ("required", "entry", "imports", "diagnosis"):
+    since = ("required", "entry", "imports", "diagnosis", "more_entries", "errors", "derivation")
+    for name in since:
         del record[name]
-    assert result_of(record).entries[0].label == "dy/dx"
+    (entry,) = result_of(record).entries
+    assert entry.label == "dy/dx"
     assert result_of(record).required is None
 
 
@@ -82,6 +100,10 @@ def test_a_record_of_an_earlier_gradcheck_has_what_it_has():
         (
             lambda text: text.replace('"fail"', '"failed"'),
             "1: this is no record of `gradcheck run --jsonl`: `verdict`: Input should be 'pass',",
+        ),
+        (
+            lambda text: text.replace('"more_entries": [', '"more_entries": [1, '),
+            "1: this is no record of `gradcheck run --jsonl`: `more_entries`",
         ),
         (
             lambda text: '{"schema_version": 1, "mistake": "sign"}\n',
