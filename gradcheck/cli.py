@@ -68,6 +68,12 @@ _junit = click.option(
     callback=_no_case_file,
     help="Write JUnit XML here too.",
 )
+_html = click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    callback=_no_case_file,
+    help="Write a page to look at here too.",
+)
 _github = click.option(
     "--github",
     type=click.Choice(CHOICES),
@@ -143,6 +149,7 @@ def cli() -> None:
 @_allowed
 @_jsonl
 @_junit
+@_html
 @_github
 @_baseline
 @click.option("--shard", metavar="K/N", help="Only the Kth of N parts, for `gradcheck merge`.")
@@ -205,6 +212,7 @@ def run(
 )
 @_jsonl
 @_junit
+@_html
 @_github
 @_baseline
 @_quiet

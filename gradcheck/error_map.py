@@ -37,8 +37,11 @@ def _errors(truth: Ball, answer: Ball) -> Array:
 def _cells(rows: Array) -> tuple[tuple[float, ...], ...]:
     """Not too many; the largest error of each."""
     for axis in (0, 1):
-        count = rows.shape[axis]
-        if count > MOST:
-            starts = np.unique(np.linspace(0, count, MOST, endpoint=False).astype(int))
-            rows = np.maximum.reduceat(rows, starts, axis=axis)
+        if rows.shape[axis] > MOST:
+            rows = np.maximum.reduceat(rows, starts(rows.shape[axis], MOST), axis=axis)
     return tuple(tuple(map(float, row)) for row in rows)
+
+
+def starts(count: int, cells: int) -> list[int]:
+    """The first entry of each of some cells that so many are dealt to."""
+    return [cell * count // cells for cell in range(cells)]

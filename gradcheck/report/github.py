@@ -7,7 +7,6 @@ summary, unless it would be longer than a step's may be.
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,8 +21,9 @@ from gradcheck.casefile.problems import Problem
 from gradcheck.errors import UsageError
 from gradcheck.report.actions import is_told
 from gradcheck.report.counting import counted
+from gradcheck.report.order import WORST_FIRST, worst_first
 from gradcheck.report.terminal import blame_sentence, block, heading, repeat_command
-from gradcheck.results import Result, Standing
+from gradcheck.results import Result
 
 MOST: Final = 10
 """Annotations of a level that GitHub shows of one step."""
@@ -33,12 +33,6 @@ LONGEST: Final = 2_000
 """Characters of an annotation's message."""
 _ROOM: Final = 256
 """Bytes for the sentence that says what is left out."""
-_WORST_FIRST: Final[tuple[Standing | Literal["invalid"], ...]] = (
-    *("fail", "error", "xpassed", "worse"),
-    *("invalid", "inconclusive"),
-)
-"""First what is proven wrong, then what could not be looked at, then what cannot be told."""
-
 Level = Literal["error", "warning", "notice"]
 
 
@@ -167,21 +161,14 @@ def _alike(results: Iterable[Result]) -> list[list[Result]]:
     for result in results:
         place = (result.file, str(result.line), result.case, result.quantity)
         found.setdefault(place, []).append(result)
-    return [sorted(listed, key=_order) for listed in found.values()]
-
-
-def _order(result: Result) -> tuple[int, float]:
-    """By what became of it, then by its error, or what it leaves open, over the resolution."""
-    size = result.resolution if result.verdict == "inconclusive" else result.difference
-    ratio = (size or 0.0) / (result.required or 1.0)
-    return _WORST_FIRST.index(result.standing), -math.inf if math.isnan(ratio) else -ratio
+    return [sorted(listed, key=worst_first) for listed in found.values()]
 
 
 def _wrong(alike: Sequence[Result]) -> Finding:
     worst, *others = alike
     inconclusive = worst.standing == "inconclusive"
     return Finding(
-        _order(worst),
+        worst_first(worst),
         "warning" if inconclusive else "error",
         worst.file,
         worst.line,
@@ -206,7 +193,7 @@ def _message(worst: Result, others: int) -> Iterator[str]:
 
 
 def _invalid(problem: Problem) -> Finding:
-    order = _WORST_FIRST.index("invalid"), 0.0
+    order = WORST_FIRST.index("invalid"), 0.0
     title = f"invalid: {problem.case}" if problem.case else "invalid"
     place = problem.file, problem.line, problem.column
     return Finding(order, "error", *place, title, _clipped(problem.message), problem.with_caret())

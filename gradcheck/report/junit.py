@@ -9,9 +9,9 @@ from typing import Final
 from xml.etree import ElementTree as Xml
 
 from gradcheck.casefile.problems import Problem
-from gradcheck.errors import UsageError
 from gradcheck.report.item import failure_text, properties
 from gradcheck.report.terminal import repeat_command
+from gradcheck.report.text_file import write_text
 from gradcheck.results import Result
 
 _NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -28,7 +28,7 @@ class JUnit:
         self._path = path
         self._items: dict[tuple[str, ...], list[Result]] = {}
         self._problems: list[Problem] = []
-        self._write("")  # it is known before the run whether that can be
+        write_text(path, "")  # it is known before the run whether that can be
 
     def problem(self, problem: Problem) -> None:
         self._problems.append(problem)
@@ -48,13 +48,7 @@ class JUnit:
         suites = Xml.Element("testsuites")
         suites.append(suite)
         Xml.indent(suites)
-        self._write(Xml.tostring(suites, encoding="unicode", xml_declaration=True))
-
-    def _write(self, text: str) -> None:
-        try:
-            self._path.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"{self._path} cannot be written: {error.strerror}") from error
+        write_text(self._path, Xml.tostring(suites, encoding="unicode", xml_declaration=True))
 
 
 def _case(results: Sequence[Result]) -> Xml.Element:

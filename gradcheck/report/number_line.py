@@ -19,17 +19,27 @@ def number_line(answers: Mapping[str, Answer], truth: str) -> Iterator[tuple[str
     published, the midpoint furthest from the truth's is near the edge. `o` is a midpoint, dashes
     are the radius, `<` and `>` that it goes on.
     """
-    middle = answers[truth]
-    offsets = {name: answer.value - middle.value for name, answer in answers.items()}
-    apart = [n for n, a in answers.items() if abs(offsets[n]) > a.radius + middle.radius]
-    looked_at = apart or [name for name in answers if name != "expected"]
-    half = _half_width(
-        [offsets[name] for name in looked_at], [answers[name].radius for name in looked_at]
-    )
+    half = half_width(answers, truth)
     for name, answer in answers.items():
-        yield name, _line(offsets[name], answer.radius, half)
+        yield name, _line(answer.value - answers[truth].value, answer.radius, half)
     left, right = f"-{half:.1e}", f"+{half:.1e}"
     yield "", left + truth.center(WIDTH - len(left) - len(right)) + right
+
+
+def is_apart(answer: Answer, truth: Answer) -> bool:
+    """Whether two balls do not overlap."""
+    return abs(answer.value - truth.value) > answer.radius + truth.radius
+
+
+def half_width(answers: Mapping[str, Answer], truth: str) -> float:
+    """Half of what a line shows, around the truth."""
+    middle = answers[truth]
+    apart = [name for name, answer in answers.items() if is_apart(answer, middle)]
+    looked_at = apart or [name for name in answers if name != "expected"]
+    return _half_width(
+        [answers[name].value - middle.value for name in looked_at],
+        [answers[name].radius for name in looked_at],
+    )
 
 
 def _half_width(offsets: Iterable[float], radii: Iterable[float]) -> float:

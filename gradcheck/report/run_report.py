@@ -1,4 +1,4 @@
-"""A run → all who read of it: the terminal, files of records, GitHub, JUnit."""
+"""A run → all who read of it: the terminal, files of records, GitHub, JUnit, a page."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ def run_report(
     *,
     jsonl: Path | None,
     junit: Path | None,
+    html: Path | None,
     github: str,
     baseline: Path | None,
     quiet: bool,
@@ -43,6 +44,10 @@ def run_report(
         raise UsageError(f"--junit would write over the records in {junit}")
     known = Baseline.read(baseline) if baseline else None  # before `jsonl` takes its place
     readers: list[Reader] = [JUnit(junit)] if junit else []
+    if html:
+        from gradcheck.report.html.reader import Html
+
+        readers.append(Html(html))
     if is_told(github):
         readers.append(GitHub(click.echo))
     terminal = Terminal(console, verbosity=int(verbose) - int(quiet))

@@ -26,7 +26,7 @@ STYLE: Final[dict[str, str]] = {
     "xfailed": "cyan",
 }
 _STYLES: Final = {**STYLE, "worse": "bold red", "known": "yellow"}
-_WORDS: Final[dict[Standing, str]] = {
+WORDS: Final[dict[Standing, str]] = {
     "pass": "passed",
     "fail": "failed",
     "error": "in error",
@@ -143,11 +143,11 @@ def evidence(result: Result) -> Iterator[Text]:
     for one in result.diagnosis:
         if one.text not in result.notes:
             yield Text(f"  {one.text}", "italic")
-    for row in _table(result):
-        yield Text("  " + row)
+    for cells in _table(result):
+        yield Text("  " + cells)
     if result.errors is not None and result.errors.wrong and math.prod(result.errors.shape) > SHOWN:
-        for row in picture(result.errors):
-            yield Text("  " + row)
+        for shades in picture(result.errors):
+            yield Text("  " + shades)
     for note in result.notes:
         yield Text(f"  {note}")
     if result.change is not None:
@@ -180,7 +180,7 @@ def blame_sentence(result: Result) -> str:
     names = result.blame.split(",")
     sentence = f"blame: {' and '.join(names)}"
     if result.difference and math.isfinite(result.difference):
-        sentence += f", off by {_percent(result.difference)} of the largest entry"
+        sentence += f", off by {percent(result.difference)} of the largest entry"
     first = result.entries[0].answers if result.entries else {}
     right = [name for name in ("handwritten", "autograd") if name in first and name not in names]
     if right and result.difference is not None:
@@ -193,7 +193,7 @@ def _what_hides(result: Result) -> str:
     if result.resolution is None or result.required is None or math.isinf(result.resolution):
         return "the derivative cannot be told"
     if result.resolution > result.required:
-        reached, required = _percent(result.resolution), _percent(result.required)
+        reached, required = percent(result.resolution), percent(result.required)
         return f"errors below {reached} would not be noticed, {required} is asked for"
     return "the answers differ by more than their error bounds, which accuses nobody"
 
@@ -211,21 +211,22 @@ def _table(result: Result) -> Iterator[str]:
         return
     names = [name for name in ORDER if name in result.entries[0].answers]
     header = ["entry", *(f"{n} (truth)" if n == result.truth else n for n in names)]
-    rows = [header, *(_row(entry, names) for entry in result.entries)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    rows = [header, *(row(entry, names) for entry in result.entries)]
+    widths = [max(len(cells[column]) for cells in rows) for column in range(len(header))]
+    for cells in rows:
+        padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        yield "  ".join(padded).rstrip()
 
 
-def _row(entry: EntryAnswers, names: Sequence[str]) -> list[str]:
+def row(entry: EntryAnswers, names: Sequence[str]) -> list[str]:
     """What each says of one entry, to so many digits that answers which differ look different."""
     answers = [entry.answers.get(name) for name in names]
     known = [answer for answer in answers if answer is not None]
     for digits in (12, 17):
-        row = ["" if answer is None else answer_text(answer, digits) for answer in answers]
+        cells = ["" if answer is None else answer_text(answer, digits) for answer in answers]
         if not any(_look_alike(*pair, digits) for pair in combinations(known, 2)):
             break
-    return [entry.label, *row]
+    return [entry.label, *cells]
 
 
 def _look_alike(a: Answer, b: Answer, digits: int) -> bool:
@@ -243,7 +244,7 @@ def answer_text(answer: Answer, digits: int) -> str:
     return f"{answer.value:.{digits}g} ± {radius}"
 
 
-def _percent(ratio: float | None) -> str:
+def percent(ratio: float | None) -> str:
     if ratio is None or not math.isfinite(ratio):
         return "any size"
     return f"{ratio:.2%}" if 1e-3 <= ratio < 10 else f"{ratio:.1e}"
@@ -268,7 +269,7 @@ def line(result: Result) -> Text:
 def _tally(summary: Summary) -> Text:
     parts = [
         Text(f"{summary.counts[standing]} {words}", _STYLES[standing])
-        for standing, words in _WORDS.items()
+        for standing, words in WORDS.items()
         if summary.counts.get(standing)
     ]
     if summary.better:

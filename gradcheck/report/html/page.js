@@ -1,0 +1,327 @@
+// The list of claims: filtered, searched, opened; what is shown is in the address.
+
+const PART = 80, DOTS = 24, RESULTS = 100, FILES = 14;
+const data = JSON.parse(document.getElementById("contents").textContent);
+const rows = (columns, listed) => listed.map((row) => Object.fromEntries(columns.map((name, index) => [name, row[index]])));
+const claims = rows(data.columns.claims, data.claims);
+const results = rows(data.columns.results, data.results);
+const $ = (id) => document.getElementById(id);
+
+const byKey = new Map();
+claims.forEach((claim, index) => {
+  const name = `${claim.file}::${claim.case} ${claim.quantity}`.trim();
+  let key = name;
+  for (let count = 2; byKey.has(key); count += 1) key = `${name} (${count})`;
+  byKey.set(key, claim);
+  Object.assign(claim, { key, index, text: "" });
+});
+for (const result of results) {
+  result.claim = claims[result.claim];
+  result.claim.text += ` ${result.said} ${result.notes.join(" ")} ${result.kinds.join(" ")}`;
+}
+for (const claim of claims) claim.text = `${claim.key} ${claim.formula}${claim.text}`.toLowerCase();
+
+const FACETS = [
+  ["verdict", (result) => [result.standing]],
+  ["file", (result) => [result.claim.file]],
+  ["mistake", (result) => result.kinds],
+  ["blame", (result) => (result.blame ? result.blame.split(",") : [])],
+  ["dtype", (result) => [result.dtype]],
+  ["device", (result) => [result.device]],
+];
+const WORST = ["fail", "error", "xpassed", "worse", "inconclusive", "known", "xfailed", "pass", "skipped"];
+const state = { view: "claims", q: "", open: "", allFiles: false, chosen: Object.fromEntries(FACETS.map(([name]) => [name, new Set()])) };
+let groups = [], shownRows = 0;
+
+// What is chosen
+
+function matching(except = "") {
+  const words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
+  const facets = FACETS.filter(([name]) => name !== except && state.chosen[name].size);
+  return results.filter((result) =>
+    facets.every(([name, values]) => values(result).some((value) => state.chosen[name].has(value)))
+    && words.every((word) => result.claim.text.includes(word)));
+}
+
+function render() {
+  const found = matching();
+  facets();
+  groups = [...grouped(found, (result) => result.claim.index).values()];
+  const isAll = found.length === results.length;
+  $("count").replaceChildren(`${plural(found.length, "result")} of ${plural(groups.length, "claim")}${isAll ? "" : `, of ${results.length.toLocaleString("en")}`}`);
+  if (!isAll) $("count").append(element("button", { type: "button", onclick: clear }, "clear filters"));
+  for (const name of ["claims", "digits", "time"]) $(name).hidden = state.view !== name;
+  for (const button of document.querySelectorAll("[data-view]")) {
+    if (button.dataset.view === state.view) button.setAttribute("aria-current", "page");
+    else button.removeAttribute("aria-current");
+  }
+  if (state.view === "digits") $("digits").replaceChildren(...charts(found, reveal));
+  else if (state.view === "time") $("time").replaceChildren(...slowest(found, (claim) => { state.q = claim.key.split(" ")[0]; show("claims"); }));
+  else list();
+  address();
+}
+
+const plural = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+
+function clear() {
+  state.q = $("search").value = "";
+  for (const chosen of Object.values(state.chosen)) chosen.clear();
+  render();
+}
+
+function show(view) {
+  state.view = view;
+  $("search").value = state.q;
+  render();
+}
+
+function reveal(claim) {
+  state.open = claim.key;
+  show("claims");
+}
+
+// The facets, each with how many there are under all the others
+
+function facets() {
+  const focused = document.activeElement?.dataset?.option;
+  $("facet-list").replaceChildren(...FACETS.map(facet).filter(Boolean));
+  if (focused) document.querySelector(`[data-option=${CSS.escape(focused)}]`)?.focus();
+}
+
+function facet([name, values]) {
+  const every = new Set(results.flatMap(values).filter(Boolean));
+  if (every.size < (name === "verdict" || name === "file" ? 1 : 2)) return null;
+  const counts = new Map([...every].map((value) => [value, []]));
+  for (const result of matching(name)) for (const value of values(result)) counts.get(value)?.push(result);
+  let options = [...counts];
+  if (name === "verdict") options.sort(([a], [b]) => WORST.indexOf(a) - WORST.indexOf(b));
+  else if (name !== "file") options.sort(([, a], [, b]) => b.length - a.length);
+  const isLong = name === "file" && options.length > FILES && !state.allFiles;
+  const hidden = isLong ? options.length - FILES : 0;
+  if (isLong) options = options.slice(0, FILES);
+  const made = element("fieldset", { className: "facet" }, element("legend", {}, name), ...options.map(([value, found]) => option(name, value, found)));
+  if (hidden) made.append(element("button", { type: "button", className: "all", onclick: () => { state.allFiles = true; render(); } }, `${hidden} more`));
+  return made;
+}
+
+function option(facet, value, found) {
+  const isChosen = state.chosen[facet].has(value);
+  const button = element("button", { type: "button", title: value, className: found.length ? "" : "none" });
+  button.dataset.option = `${facet} ${value}`;
+  button.setAttribute("aria-pressed", isChosen);
+  const short = facet === "file" ? value.split("/").at(-1).replace(/\.grad\.yaml$/, "") : value.replaceAll("_", " ");
+  const label = element("span", { className: `label${facet === "verdict" ? ` is-${value}` : ""}` }, short);
+  button.append(label, element("span", { className: "number" }, found.length.toLocaleString("en")));
+  if (facet === "file" && found.length) button.append(bar(found));
+  button.onclick = () => {
+    if (!state.chosen[facet].delete(value)) state.chosen[facet].add(value);
+    render();
+  };
+  return button;
+}
+
+function bar(found) {
+  const counts = grouped(found, (result) => result.standing);
+  return element("span", { className: "bar", ariaHidden: "true" }, ...WORST.filter((one) => counts.has(one)).map((one) => {
+    const part = element("i", { className: `is-${one}` });
+    part.style.flex = counts.get(one).length;
+    return part;
+  }));
+}
+
+// The list: rows as far as they are scrolled to, details when they are opened
+
+function list() {
+  $("list").replaceChildren();
+  shownRows = 0;
+  extend();
+  if (!groups.length) $("list").append(element("li", { className: "empty" }, "nothing is like this"));
+  if (state.open) {
+    const at = groups.findIndex(([result]) => result.claim.key === state.open);
+    if (at < 0) return;
+    while (shownRows <= at) extend();
+    const item = $("list").children[at];
+    expand(item, true);
+    item.scrollIntoView({ block: "start" });
+  }
+}
+
+function extend() {
+  $("list").append(...groups.slice(shownRows, shownRows + PART).map(row));
+  shownRows = Math.min(groups.length, shownRows + PART);
+  $("more").hidden = shownRows >= groups.length;
+}
+
+new IntersectionObserver((seen) => {
+  if (seen.some((one) => one.isIntersecting) && shownRows < groups.length) extend();
+}, { rootMargin: "600px" }).observe($("more"));
+
+function row(found) {
+  const [worst] = found, { claim } = worst;
+  const item = element("li", { className: `claim is-${worst.standing}` });
+  item.found = found;
+  const button = element("button", { type: "button", className: "row", ariaExpanded: "false" },
+    element("span", { className: "verdict" }, worst.standing),
+    element("span", { className: "what" }, element("b", {}, claim.case), element("code", {}, claim.quantity)),
+    element("span", { className: "said" }, ...(worst.standing === "pass" ? kept(found) : marked(worst.said))),
+    dots(found),
+    element("span", { className: "where", title: claim.file }, element("bdi", {}, claim.file ? `${claim.file}:${claim.line}` : "")));
+  button.onclick = () => expand(item, button.ariaExpanded === "false");
+  item.append(button);
+  return item;
+}
+
+function marked(text) {
+  return text.split(/`([^`]*)`/).map((part, index) => (index % 2 ? element("code", {}, part) : part));
+}
+
+// Of what passes: the fewest digits kept, and the worst resolution
+function kept(found) {
+  const least = {};
+  for (const { digits } of found) for (const [who, value] of Object.entries(digits)) least[who] = Math.min(value, least[who] ?? Infinity);
+  const parts = Object.entries(least).map(([who, value]) => `${who} ${value.toFixed(1)}`);
+  const reached = Math.max(...found.map((result) => (typeof result.resolution === "number" ? result.resolution : 0)));
+  return [parts.length ? `digits ${parts.join(", ")}` : "", reached ? `${parts.length ? " · " : ""}resolution ${brief(reached)}` : ""];
+}
+
+const brief = (value) => (typeof value === "number" ? (value === 0 ? "0" : value.toExponential(1)) : value ?? "");
+
+const portion = (value) => (value >= 1e-3 && value < 10 ? `${Number((value * 100).toPrecision(3))} %` : brief(value));
+
+function dots(found) {
+  const made = element("span", { className: "dots", title: plural(found.length, "result") });
+  if (found.length > 1) {
+    made.append(...found.slice(0, DOTS).map((result) => element("i", { className: `is-${result.standing}` })));
+    if (found.length > DOTS) made.append(element("span", {}, `+${found.length - DOTS}`));
+  }
+  return made;
+}
+
+function expand(item, isOpen) {
+  item.querySelector(".row").ariaExpanded = String(isOpen);
+  item.querySelector(".detail")?.remove();
+  const { key } = item.found[0].claim;
+  if (isOpen) item.append(detail(item.found));
+  state.open = isOpen ? key : state.open === key ? "" : state.open;
+  address();
+}
+
+function detail(found) {
+  const { claim } = found[0];
+  const made = element("div", { className: "detail" });
+  const main = element("div", { className: "main" });
+  const holder = element("div");
+  const choose = (result) => {
+    holder.innerHTML = result.evidence === null ? "" : data.evidence[result.evidence];
+    if (result.evidence === null && result.notes.length) holder.append(element("ul", { className: "gc-notes" }, ...result.notes.map((note) => element("li", {}, ...marked(note)))));
+    enliven(holder);
+  };
+  main.append(...(found.length > 1 ? [table(found, choose), holder] : [holder, table(found, choose)]));
+  made.append(main);
+  choose(found[0]);
+  if (claim.derivation !== null) {
+    const part = element("div");
+    part.innerHTML = data.derivations[claim.derivation];
+    part.querySelectorAll("li").forEach((line) => line.classList.toggle("own", line.querySelector(".gc-number").textContent === String(claim.line) && line.className !== ""));
+    made.append(part.firstElementChild);
+    made.classList.add("two");
+  }
+  return made;
+}
+
+function table(found, choose) {
+  const names = [...new Set(found.flatMap((result) => Object.keys(result.digits)))];
+  const head = ["verdict", "dtype", "device", "point", "resolution", "asked for", "error", ...names.map((name) => `${name} digits`), "time"];
+  const body = element("tbody");
+  const isOne = found.length === 1;
+  for (const result of found.slice(0, RESULTS)) {
+    const line = element("tr", { className: `is-${result.standing}` });
+    const verdict = isOne ? result.standing : element("button", { type: "button", onclick: () => { pick(line); choose(result); } }, result.standing);
+    line.append(element("td", { className: "verdict" }, verdict), ...[result.dtype, result.device, result.point,
+      brief(result.resolution), brief(result.required), portion(result.difference),
+      ...names.map((name) => result.digits[name]?.toFixed(1) ?? ""), duration(result.seconds)].map((text) => element("td", {}, text)));
+    body.append(line);
+  }
+  const pick = (line) => { for (const other of body.children) other.classList.toggle("chosen", other === line); };
+  if (!isOne) pick(body.firstElementChild);
+  const parts = [element("table", { className: "results" }, element("thead", {}, element("tr", {}, ...head.map((name) => element("th", { scope: "col" }, name)))), body)];
+  if (found.length > RESULTS) parts.push(element("p", {}, `and ${found.length - RESULTS} more: filters tell them apart`));
+  return element("div", { className: "scroll", tabIndex: 0, role: "group", ariaLabel: "results of this claim" }, ...parts);
+}
+
+// The keyboard
+
+document.addEventListener("keydown", (event) => {
+  const { target, key } = event;
+  const isTyping = target.matches("input[type=search]");
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (key === "Escape") {
+    if (isTyping) { state.q = target.value = ""; target.blur(); render(); return; }
+    const item = target.closest?.(".claim") ?? document.querySelector(".claim:has(> .detail)");
+    if (item) { expand(item, false); item.firstElementChild.focus(); }
+    return;
+  }
+  if (isTyping && key !== "ArrowDown") return;
+  const isRow = target.matches(".row, input[type=search]");
+  if (key === "/") { $("search").focus(); $("search").select(); }
+  else if (key === "j" || (key === "ArrowDown" && isRow)) step(1);
+  else if (key === "k" || (key === "ArrowUp" && isRow)) step(-1);
+  else return;
+  event.preventDefault();
+});
+
+function step(by) {
+  if (state.view !== "claims") return;
+  const items = [...$("list").children];
+  const at = items.indexOf(document.activeElement?.closest(".claim"));
+  if (at + by >= items.length && shownRows < groups.length) { extend(); step(by); return; }
+  const next = items[Math.max(0, Math.min(items.length - 1, at + by))];
+  next?.firstElementChild?.focus();
+  next?.scrollIntoView({ block: "nearest" });
+}
+
+// The address: a link shows another reader the same
+
+function address() {
+  const said = new URLSearchParams();
+  if (state.view !== "claims") said.set("view", state.view);
+  if (state.q) said.set("q", state.q);
+  for (const [name, chosen] of Object.entries(state.chosen)) for (const value of chosen) said.append(name, value);
+  if (state.open) said.set("open", state.open);
+  const hash = said.size ? `#${said}` : "";
+  if (hash !== location.hash) history.replaceState(null, "", hash || location.pathname + location.search);
+}
+
+function read() {
+  const said = new URLSearchParams(location.hash.slice(1));
+  state.view = ["digits", "time"].includes(said.get("view")) ? said.get("view") : "claims";
+  state.q = $("search").value = said.get("q") ?? "";
+  state.open = said.get("open") ?? "";
+  for (const [name, chosen] of Object.entries(state.chosen)) {
+    chosen.clear();
+    said.getAll(name).forEach((value) => chosen.add(value));
+  }
+  render();
+}
+
+// Light and dark
+
+const THEMES = ["auto", "light", "dark"];
+function theme(name) {
+  $("theme-name").textContent = name;
+  if (name === "auto") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = name;
+  try { localStorage.setItem("gradcheck-theme", name); } catch { /* not everywhere is room for it */ }
+}
+function remembered() {
+  try { return localStorage.getItem("gradcheck-theme") ?? "auto"; } catch { return "auto"; }
+}
+$("theme").onclick = () => theme(THEMES[(THEMES.indexOf($("theme-name").textContent) + 1) % THEMES.length]);
+theme(THEMES.includes(remembered()) ? remembered() : "auto");
+
+$("search").addEventListener("input", () => { state.q = $("search").value; render(); });
+document.querySelectorAll("[data-view]").forEach((button) => { button.onclick = () => show(button.dataset.view); });
+window.addEventListener("hashchange", read);
+if (matchMedia("(max-width: 900px)").matches) $("facets").open = false;
+$("app").hidden = false;
+read();

@@ -1,0 +1,194 @@
+"use strict";
+// What Python drew of one result comes alive: the number line zooms, the heat map tells its cells.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function element(name, properties = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(properties)) {
+    if (key in made && key !== "list") made[key] = value;
+    else made.setAttribute(key, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+function drawn(name, attributes, text = "") {
+  const made = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.textContent = text;
+  return made;
+}
+
+// Python's repr of a float: `inf` and `nan` are no numbers to JavaScript.
+const number = (text) => ({ inf: Infinity, "-inf": -Infinity }[text] ?? Number(text));
+
+function enliven(root) {
+  root.querySelectorAll(".gc-line").forEach(zoomable);
+  root.querySelectorAll(".gc-heat").forEach(readable);
+}
+
+// The number line
+
+function zoomable(figure) {
+  const { truth, half, all, near } = figure.dataset;
+  const ends = [half, all, near].map(number);
+  const least = Math.max(Math.min(...ends) / 1e3, 5e-324), most = Math.min(Math.max(...ends) * 1e3, 1e308);
+  const balls = [...figure.querySelectorAll(".gc-ball")];
+  const band = Math.max(...balls.filter((b) => b.classList.contains("gc-truth")).map((b) => number(b.dataset.radius)), 0);
+  const axis = figure.querySelector(".gc-axis svg");
+  let shown = number(half);
+
+  const slider = element("input", { type: "range", min: -Math.log10(most), max: -Math.log10(least), step: "any", ariaLabel: "zoom around the truth" });
+  const width = element("span");
+  const button = (text, label, act) => element("button", { type: "button", title: label, ariaLabel: label, onclick: act }, text);
+  figure.append(element("div", { className: "zoom" },
+    button("−", "zoom out", () => show(shown * 4)), slider, button("+", "zoom in", () => show(shown / 4)),
+    button("all", "show all answers", () => show(number(all))),
+    button("difference", "show where they differ", () => show(number(half))),
+    button("truth", "show the truth's own radius", () => show(number(near))), width));
+  slider.addEventListener("input", () => show(10 ** -Number(slider.value)));
+
+  figure.tabIndex = 0;
+  figure.setAttribute("role", "group");
+  figure.setAttribute("aria-label", "number line: + and − zoom, 0 shows the difference");
+  figure.addEventListener("keydown", (event) => {
+    const factor = { "+": 0.5, "=": 0.5, "-": 2 }[event.key];
+    if (factor) show(shown * factor);
+    else if (event.key === "0") show(number(half));
+    else return;
+    event.preventDefault();
+  });
+  figure.addEventListener("wheel", (event) => {
+    // A page that is scrolled over it goes on scrolling.
+    if (!event.ctrlKey && !figure.contains(document.activeElement)) return;
+    event.preventDefault();
+    show(shown * Math.exp(event.deltaY * (event.ctrlKey ? 0.02 : 0.004)));
+  }, { passive: false });
+  pinched(figure, (factor) => show(shown / factor));
+
+  function show(wanted) {
+    shown = Math.min(most, Math.max(least, wanted));
+    slider.value = -Math.log10(shown);
+    width.textContent = `± ${shown.toExponential(1)}`;
+    for (const ball of balls) place(ball, number(ball.dataset.offset), number(ball.dataset.radius));
+    axis.replaceChildren(...ticks(number(truth), shown));
+  }
+
+  function place(ball, offset, radius) {
+    const at = (value) => (Number.isNaN(value) ? 102 : Math.max(-2, Math.min(102, 50 + (50 * value) / shown)));
+    const set = (selector, values) => {
+      const one = ball.querySelector(selector);
+      for (const [key, value] of Object.entries(values)) one.setAttribute(key, `${value}%`);
+      return one;
+    };
+    set(".gc-band", { x: at(-band), width: at(band) - at(-band) });
+    set(".gc-radius", { x1: at(offset - radius), x2: at(offset + radius) });
+    set(".gc-middle", { cx: at(offset) });
+    const position = at(offset), isLeft = position <= -2;
+    const beyond = set(".gc-beyond", { x: isLeft ? 0 : 100 });
+    beyond.setAttribute("text-anchor", isLeft ? "start" : "end");
+    const arrow = isLeft ? "◂" : position >= 102 ? "▸" : "";
+    beyond.textContent = Number.isFinite(offset) ? arrow : "not finite";
+  }
+  show(shown);
+}
+
+// At round numbers; at distances where the truth's own digits would not tell them apart.
+function* ticks(truth, half) {
+  const step = round(half / 2.2);
+  const isNear = !(step > Math.abs(truth) * 1e-9);
+  const origin = isNear ? 0 : truth;
+  const places = Math.max(0, Math.min(20, -Math.floor(Math.log10(step))));
+  const plain = (value) => (Math.abs(value) < 1e6 && places < 12 ? value.toFixed(places) : value.toPrecision(3)).replace("-", "−");
+  for (let count = Math.ceil((origin - half) / step); count * step <= origin + half; count += 1) {
+    const x = 50 + (50 * (count * step - origin)) / half;
+    const label = !isNear ? plain(count * step) : count ? signed(count * step) : "truth";
+    yield drawn("line", { x1: `${x}%`, x2: `${x}%`, y1: 0, y2: 4 });
+    if (x > 4 && x < 96) yield drawn("text", { x: `${x}%`, y: 16, "text-anchor": "middle" }, label);
+  }
+}
+
+const round = (value) => {
+  const power = 10 ** Math.floor(Math.log10(value));
+  return power * ([5, 2, 1].find((digit) => digit * power <= value) ?? 1);
+};
+
+const signed = (value) => `${value < 0 ? "−" : "+"}${Number(Math.abs(value).toPrecision(2)).toExponential().replace("e-", "e−").replace("e+", "e")}`;
+
+function pinched(target, zoom) {
+  const fingers = new Map();
+  const spread = () => {
+    const [a, b] = [...fingers.values()];
+    return Math.abs(a.clientX - b.clientX);
+  };
+  target.style.touchAction = "pan-y";
+  target.addEventListener("pointerdown", (event) => fingers.set(event.pointerId, event));
+  for (const end of ["pointerup", "pointercancel", "pointerleave"]) target.addEventListener(end, (event) => fingers.delete(event.pointerId));
+  target.addEventListener("pointermove", (event) => {
+    if (!fingers.has(event.pointerId)) return;
+    const before = fingers.size === 2 ? spread() : 0;
+    fingers.set(event.pointerId, event);
+    if (fingers.size === 2 && before > 8) zoom(spread() / before);
+  });
+}
+
+// The heat map
+
+function readable(figure) {
+  const cells = atob(figure.dataset.cells);
+  const shape = figure.dataset.shape.split(",").map(Number);
+  const holder = figure.querySelector(".gc-cells"), svg = holder.querySelector("svg");
+  const [columns, rows] = svg.getAttribute("viewBox").split(" ").slice(2).map(Number);
+  const readout = figure.querySelector(".gc-readout"), worst = [...readout.childNodes];
+  const cursor = drawn("g", {});
+  for (const name of ["halo", "mark"]) cursor.append(drawn("rect", { class: `gc-${name}`, width: 1, height: 1 }));
+  cursor.style.display = "none";
+  svg.append(cursor);
+  let row = 0, column = 0;
+
+  const total = shape.slice(0, -1).reduce((a, b) => a * b, 1);
+  const between = (cell, count, all) => {
+    const first = Math.floor((cell * all) / count), last = Math.floor(((cell + 1) * all) / count) - 1;
+    return last > first ? [first, last] : [first];
+  };
+  // An index of rows is one of all dimensions but the last.
+  const spelled = (index) => shape.slice(0, -1).reduceRight(([found, left], length) => [[left % length, ...found], Math.floor(left / length)], [[], index])[0].join(", ");
+  const percent = (value) => (value >= 1e-3 && value < 10 ? `${(value * 100).toPrecision(2)} %` : `${value.toExponential(1)} of the largest entry`);
+
+  function say() {
+    const lines = between(row, rows, total), across = between(column, columns, shape.at(-1)).join("–");
+    const place = shape.length > 1 ? `[${lines.map(spelled).join("]–[")}][${across}]` : `[${across}]`;
+    const code = cells.charCodeAt(row * columns + column);
+    const low = number(figure.dataset.low), high = number(figure.dataset.high);
+    const error = code === 0 ? "right" : code === 255 ? "not finite" : `off by ${percent(low * (high / low) ** ((code - 1) / 253))}`;
+    readout.replaceChildren(element("code", {}, place), ` ${error}`);
+    for (const rect of cursor.children) { rect.setAttribute("x", column); rect.setAttribute("y", row); }
+    cursor.style.display = "";
+  }
+  function rest() {
+    cursor.style.display = "none";
+    readout.replaceChildren(...worst);
+  }
+  function move(toRow, toColumn) {
+    row = Math.max(0, Math.min(rows - 1, toRow));
+    column = Math.max(0, Math.min(columns - 1, toColumn));
+    say();
+  }
+  const follow = (event) => {
+    const box = svg.getBoundingClientRect();
+    move(Math.floor(((event.clientY - box.top) / box.height) * rows), Math.floor(((event.clientX - box.left) / box.width) * columns));
+  };
+  holder.addEventListener("pointermove", follow);
+  holder.addEventListener("pointerdown", follow);
+  holder.addEventListener("pointerleave", rest);
+  holder.addEventListener("focus", say);
+  holder.addEventListener("blur", rest);
+  holder.addEventListener("keydown", (event) => {
+    const [down, right] = { ArrowDown: [1, 0], ArrowUp: [-1, 0], ArrowRight: [0, 1], ArrowLeft: [0, -1] }[event.key] ?? [];
+    if (down === undefined) return;
+    event.preventDefault();
+    event.stopPropagation();
+    move(row + down, column + right);
+  });
+}
