@@ -197,12 +197,14 @@ def run(
             if not any(work.values()):
                 ends()
                 return _nothing(report)
+            own, finished = part.of(work) if part else work, False
             try:
-                own = part.of(work) if part else work
-                if run_files(own, checker, report, exitfirst=exitfirst):
+                finished = run_files(own, checker, report, exitfirst=exitfirst)
+                if finished:
                     ends()
             finally:
-                report.summary(time.perf_counter() - start, is_part=part is not None)
+                seconds = time.perf_counter() - start
+                report.summary(seconds, is_part=part is not None, is_whole=finished)
     return report.total.exit_code
 
 

@@ -57,7 +57,8 @@ def check_expression(
         raise InvalidCaseError(problems, "\n".join(one.with_caret() for one in problems))
     for job in jobs(file.cases):
         for result in (*run(job), *(_found(job, domain) if domain else ())):
-            yield replace(result, file="", line=0)
+            written = tuple(replace(one, line=0) for one in result.derivation)
+            yield replace(result, file="", line=0, derivation=written)
 
 
 def _found(job: Job, domain: Mapping[str, Any]) -> Iterator[Result]:

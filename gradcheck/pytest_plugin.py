@@ -11,7 +11,7 @@ import gc
 import os
 import re
 import shlex
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -31,9 +31,12 @@ if TYPE_CHECKING:
     from gradcheck.checker import Checker
     from gradcheck.imports import Imports
     from gradcheck.jobs import Job
+    from gradcheck.report.html.reader import Html
+    from gradcheck.report.run_report import Reader
 
 _ALLOW_IMPORT: Final = "--gradcheck-allow-import"
 _GITHUB: Final = "--gradcheck-github"
+_HTML: Final = "--gradcheck-html"
 _CHECKER: Final = pytest.StashKey["Checker"]()
 
 
@@ -56,6 +59,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=CHOICES,
         default="auto",
         help="annotations and a step's summary in GitHub Actions.",
+    )
+    group.addoption(
+        _HTML,
+        metavar="FILE",
+        type=Path,
+        help="write a page to look at here too.",
     )
     parser.addini(
         "gradcheck_allow_import",
@@ -85,12 +94,13 @@ def pytest_configure(config: pytest.Config) -> None:
             _imports(config)
         except UsageError as error:
             raise pytest.UsageError(f"--gradcheck-allow-import: {error}") from None
-    if _tells_github(config) and not hasattr(config, "workerinput"):
-        config.pluginmanager.register(GitHubTeller())
+    if _is_told(config) and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Teller(config))
 
 
-def _tells_github(config: pytest.Config) -> bool:
-    return is_told(config.getoption(_GITHUB))
+def _is_told(config: pytest.Config) -> bool:
+    """Whether anybody is to be told of all that was found."""
+    return is_told(config.getoption(_GITHUB)) or config.getoption(_HTML) is not None
 
 
 def _allowed(config: pytest.Config) -> list[str]:
@@ -148,7 +158,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Gives an item's last report what was found: workers of xdist hand on nothing else."""
     report = yield
-    if call.when == "teardown" and _tells_github(item.config):
+    if call.when == "teardown" and _is_told(item.config):
         if isinstance(item, CaseItem):
             report.gradcheck_records = item.records  # type: ignore[attr-defined]
         elif isinstance(item, InvalidItem):
@@ -156,12 +166,14 @@ def pytest_runtest_makereport(
     return report
 
 
-class GitHubTeller:
-    """Collects what items found, from all workers, and tells GitHub at the end."""
+class Teller:
+    """Collects what items found, in whichever process, and tells it at the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: pytest.Config) -> None:
         self.records: list[dict[str, Any]] = []
         self.problems: list[dict[str, Any]] = []
+        self._tells_github = is_told(config.getoption(_GITHUB))
+        self._html = _page(config.getoption(_HTML))
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         self.session = session
@@ -170,28 +182,56 @@ class GitHubTeller:
         self.records += getattr(report, "gradcheck_records", [])
         self.problems += getattr(report, "gradcheck_problems", [])
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if not self.records and not self.problems:
-            return
+    def pytest_terminal_summary(
+        self, terminalreporter: pytest.TerminalReporter, exitstatus: pytest.ExitCode
+    ) -> None:
+        readers: list[Reader] = [self._html] if self._html else []
+        if self._tells_github and (self.records or self.problems):
+            from gradcheck.report.github import GitHub
+
+            terminalreporter.ensure_newline()
+            readers.append(GitHub(terminalreporter.write_line))
+        is_whole = exitstatus != pytest.ExitCode.INTERRUPTED
+        self._tell(readers, terminalreporter, is_whole=is_whole)
+
+    def _tell(
+        self, readers: Sequence[Reader], terminal: pytest.TerminalReporter, *, is_whole: bool
+    ) -> None:
         from gradcheck.casefile.problems import Problem
         from gradcheck.records import result_of
-        from gradcheck.report.github import GitHub
+        from gradcheck.report.run_report import STOPPED
         from gradcheck.report.terminal import total
         from gradcheck.results import Summary
 
-        terminalreporter.ensure_newline()
-        github = GitHub(terminalreporter.write_line)
-        summary = Summary(problems=len(self.problems))
-        for problem in self.problems:
-            github.problem(Problem(**problem))
-        for result in map(result_of, self.records):
+        problems = [Problem(**problem) for problem in self.problems]
+        results = list(map(result_of, self.records))
+        summary = Summary(problems=len(problems))
+        for result in results:
             summary.add(result)
-            github.result(result)
-        try:
-            github.finish(total(summary).plain)
-        except UsageError as error:
-            terminalreporter.write_line(f"ERROR: {error}", red=True)
-            self.session.exitstatus = pytest.ExitCode.USAGE_ERROR
+        for reader in readers:
+            for problem in problems:
+                reader.problem(problem)
+            for result in results:
+                reader.result(result)
+            try:
+                reader.finish(total(summary).plain, *([] if is_whole else [STOPPED]))
+            except UsageError as error:
+                terminal.write_line(f"ERROR: {error}", red=True)
+                self.session.exitstatus = pytest.ExitCode.USAGE_ERROR
+
+
+def _page(path: Path | None) -> Html | None:
+    """What makes the page, where one is asked for."""
+    if path is None:
+        return None
+    from gradcheck.report.html.reader import Html
+
+    if path.name.endswith(".grad.yaml"):
+        raise pytest.UsageError(f"{_HTML} would write over the case file {path}")
+    try:
+        return Html(path)
+    except UsageError as error:
+        raise pytest.UsageError(f"{_HTML}: {error}") from None
 
 
 class CaseFile(pytest.File):

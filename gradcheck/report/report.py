@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import io
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
 from typing import Final
 
 from rich.console import Console
 
 from gradcheck.errors import CheckFailedError
-from gradcheck.report.terminal import ORDER, answer_text, blame_sentence, line, problem
-from gradcheck.results import BAD, WORST_FIRST, EntryAnswers, Result, Verdict
+from gradcheck.report.terminal import line, problem
+from gradcheck.results import WORST_FIRST, Result, Verdict
 
 _WIDE: Final = 10_000
-_COLOURS: Final[dict[Verdict, str]] = {
-    "pass": "#2a9d4a",
-    "inconclusive": "#c98a00",
-    "fail": "#d33",
-    "error": "#d33",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,37 +57,6 @@ class Report:
         return captured.get().rstrip("\n")
 
     def _repr_html_(self) -> str:
-        rows = "".join(map(_row, self.results))
-        head = "".join(f"<th>{name}</th>" for name in ("verdict", "", "resolution", "what"))
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        from gradcheck.report.html.notebook import fragment
 
-
-def _row(result: Result) -> str:
-    colour = _COLOURS.get(result.verdict, "inherit")
-    cells = [
-        f'<td><b style="color:{colour}">{escape(result.verdict)}</b></td>',
-        f"<td>{escape(f'{result.case} {result.quantity}'.rstrip())}</td>",
-        f"<td>{_number(result.resolution)}</td>",
-        f'<td style="text-align:left">{"<br>".join(_details(result))}</td>',
-    ]
-    return f"<tr>{''.join(cells)}</tr>"
-
-
-def _details(result: Result) -> Iterator[str]:
-    if result.verdict in BAD:
-        if sentence := blame_sentence(result):
-            yield escape(sentence)
-        for entry in result.entries:
-            yield f"<code>{escape(_entry(entry))}</code>"
-    yield from map(escape, result.notes)
-
-
-def _entry(entry: EntryAnswers) -> str:
-    answers = [
-        f"{name} {answer_text(entry.answers[name], 12)}" for name in ORDER if name in entry.answers
-    ]
-    return f"{entry.label}: {', '.join(answers)}"
-
-
-def _number(value: float | None) -> str:
-    return f"{value:.0e}" if value is not None and math.isfinite(value) else ""
+        return fragment(self.results)

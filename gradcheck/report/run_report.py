@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import click
 from rich.console import Console
@@ -21,6 +21,8 @@ from gradcheck.report.jsonl import JsonLines
 from gradcheck.report.junit import JUnit
 from gradcheck.report.terminal import Terminal, total, unseen
 from gradcheck.results import Result, Summary
+
+STOPPED: Final = "the run was stopped before its end: not all was looked at"
 
 
 @contextmanager
@@ -124,14 +126,18 @@ class RunReport:
         """Nothing was selected: what is wrong with files is all that there is to tell."""
         self._finish("nothing selected")
 
-    def summary(self, seconds: float, *, is_part: bool = False) -> None:
-        """What became of all; of a part nobody asks what it did not look at."""
+    def summary(self, seconds: float, *, is_part: bool = False, is_whole: bool = True) -> None:
+        """What became of all; of a part nobody asks what it did not look at.
+
+        Of a run that is not whole, readers are told so.
+        """
         left = self.baseline.unseen() if self.baseline and not is_part else []
         told = [unseen(left)] if left else []
         try:
             self.terminal.summary(self.total, seconds, told)
         finally:  # files are written though nobody reads the terminal any more
-            self._finish(total(self.total).plain, *told)
+            stopped = [] if is_whole else [STOPPED]
+            self._finish(total(self.total).plain, *stopped, *told)
 
     def _finish(self, *told: str) -> None:
         """Lets every reader finish, also where another cannot."""

@@ -17,16 +17,16 @@ function charts(results, open) {
     const reached = found.map((result) => result.resolution).filter((value) => typeof value === "number" && value > 0);
     if (!kept.size && !reached.length) continue;
     const lanes = [...kept].map(([who, values]) => lane(who, `gc-is-${who}`, values, [0, 17], (low, high) => `${low.toFixed(1)} to ${high.toFixed(1)} digits`));
-    const block = element("div", { className: "chart" }, element("h3", {}, `${name} `, element("small", {}, "decimal digits kept, at least")), ...lanes);
-    if (kept.size) block.append(scale([0, 17], [0, 4, 8, 12, 16], String));
+    const columns = [];
+    if (kept.size) columns.push(element("div", {}, element("p", {}, "decimal digits kept, at least"), ...lanes, scale([0, 17], [0, 4, 8, 12, 16], String)));
     if (reached.length) {
       const asked = [...new Set(found.map((result) => result.required).filter(Boolean))].map(Math.log10);
       const range = [-18, 0];
-      block.append(element("h3", {}, `${name} `, element("small", {}, "resolution reached, and what is asked for (dashed)")),
+      columns.push(element("div", {}, element("p", {}, "resolution reached; dashed, what is asked for"),
         lane("resolution", "", reached.map(Math.log10), range, (low, high) => `1e${low.toFixed(1)} to 1e${high.toFixed(1)}`, asked),
-        scale(range, [-18, -15, -12, -9, -6, -3, 0], (power) => `1e${power}`));
+        scale(range, [-18, -15, -12, -9, -6, -3, 0], (power) => (power === -18 ? "≤1e-18" : `1e${power}`))));
     }
-    parts.push(block);
+    parts.push(element("div", { className: "chart" }, element("h3", {}, name), element("div", { className: "pair" }, ...columns)));
   }
   parts.push(weakest(results, open));
   return parts.length > 1 ? parts : [element("p", { className: "empty" }, "nothing of this kind among these results")];

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Sequence
 from typing import Any, Final
 
 from gradcheck.report.html.derivation import derivation
-from gradcheck.report.html.evidence import evidence
+from gradcheck.report.html.evidence import evidence, repeat
 from gradcheck.report.html.formulas import Formulas
-from gradcheck.report.order import WORST_FIRST, worst_first
+from gradcheck.report.html.marks import marks_of
+from gradcheck.report.order import worst_first
 from gradcheck.report.terminal import blame_sentence
-from gradcheck.results import Result, Standing
+from gradcheck.results import Result
 
 CLAIM: Final = ("file", "line", "case", "quantity", "formula", "derivation")
 RESULT: Final = (
@@ -21,40 +24,47 @@ RESULT: Final = (
 )
 """What the columns of rows are called."""
 
+PACK: Final = 50
+"""Pieces that are compressed, and read, together."""
+
 Case = tuple[str, str]
 
 
-def contents(results: Sequence[Result]) -> dict[str, Any]:
-    """Claims, and their results from the worst to the best; both as rows of columns.
+def contents(results: Sequence[Result]) -> tuple[dict[str, Any], list[str]]:
+    """Claims, and their results from the worst to the best, as rows of columns; and pieces.
 
-    A case's derivation, and the evidence of what is not right, are HTML; rows have their numbers.
+    A case's derivation, and the evidence of what is not right, are pieces of HTML, which rows have
+    the number of: they are many times as long, and needed only where something is opened.
     """
     pieces = _Pieces(results)
-    ordered = sorted(results, key=worst_first)
-    rows = [pieces.row(result) for result in ordered]
-    return {
-        "columns": {"claims": CLAIM, "results": RESULT},
-        "claims": pieces.claims,
-        "results": rows,
-        "derivations": pieces.derivations,
-        "evidence": pieces.evidence,
-    }
+    rows = [pieces.row(result) for result in sorted(results, key=worst_first)]
+    columns = {"claims": CLAIM, "results": RESULT}
+    table = {"columns": columns, "claims": pieces.claims, "results": rows, "pack": PACK}
+    return table, pieces.html
 
 
 def embedded(data: Any) -> str:
     """JSON within a script of HTML, which no text in it can end."""
-    text = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c")
+    return _json(data).replace("<", "\\u003c")
+
+
+def packed(pieces: Sequence[str]) -> str:
+    """A line for each `PACK` of them: JSON, compressed, as what is alike in pieces is most."""
+    packs = (pieces[start : start + PACK] for start in range(0, len(pieces), PACK))
+    return "\n".join(base64.b64encode(zlib.compress(_json(p).encode())).decode() for p in packs)
+
+
+def _json(data: Any) -> str:
+    return json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
 
 class _Pieces:
-    """Numbers claims, derivations and evidence as results come that have them."""
+    """Numbers claims, and pieces, as results come that have them."""
 
     def __init__(self, results: Sequence[Result]) -> None:
         self.claims: list[list[Any]] = []
-        self.derivations: list[str] = []
-        self.evidence: list[str] = []
-        self._marks = _marks(results)
+        self.html: list[str] = []
+        self._marks = marks_of(results)
         self._numbers: dict[tuple[str, ...], int] = {}
         self._cases: dict[Case, tuple[Formulas, int | None]] = {}
 
@@ -88,8 +98,11 @@ class _Pieces:
     def _evidence(self, result: Result) -> int | None:
         if result.standing in ("pass", "skipped"):
             return None
-        self.evidence.append(evidence(result, self._case(result)[0]))
-        return len(self.evidence) - 1
+        return self._add(evidence(result, self._case(result)[0]) + repeat(result))
+
+    def _add(self, html: str) -> int:
+        self.html.append(html)
+        return len(self.html) - 1
 
     def _case(self, result: Result) -> tuple[Formulas, int | None]:
         """What reads a case's formulas, and the number of its derivation, if that is known."""
@@ -97,22 +110,10 @@ class _Pieces:
         if key not in self._cases or (result.derivation and self._cases[key][1] is None):
             formulas, number = Formulas(result.derivation), None
             if result.derivation:
-                number = len(self.derivations)
                 shown = derivation(result.derivation, formulas, self._marks.get(key, {}))
-                self.derivations.append(shown)
+                number = self._add(shown)
             self._cases[key] = formulas, number
         return self._cases[key]
-
-
-def _marks(results: Sequence[Result]) -> Mapping[Case, Mapping[tuple[str, str], Standing]]:
-    """What became of each formula of each case, at its worst."""
-    found: dict[Case, dict[tuple[str, str], Standing]] = {}
-    for result in results:
-        of_case = found.setdefault((result.file, result.case), {})
-        key = (result.quantity, result.formula)
-        standings = [result.standing, *([of_case[key]] if key in of_case else [])]
-        of_case[key] = min(standings, key=WORST_FIRST.index)
-    return found
 
 
 def _short(number: float | None) -> float | str | None:

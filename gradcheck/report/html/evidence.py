@@ -20,6 +20,11 @@ def evidence(result: Result, formulas: Formulas) -> Markup:
     return tag("div", *_parts(result, formulas), class_="gc-evidence")
 
 
+def repeat(result: Result) -> Markup:
+    """How to see a case of a file again."""
+    return tag("p", "repeat: ", tag("code", repeat_command(result)), class_="gc-repeat")
+
+
 def _parts(result: Result, formulas: Formulas) -> Iterator[Markup]:
     if sentence := blame_sentence(result):
         yield tag("p", sentence, class_="gc-blame")
@@ -37,8 +42,6 @@ def _parts(result: Result, formulas: Formulas) -> Iterator[Markup]:
         yield tag("ul", *(tag("li", *code(note)) for note in result.notes), class_="gc-notes")
     if result.change is not None:
         yield tag("p", result.change.text, class_="gc-change")
-    if result.file:
-        yield tag("p", "repeat: ", tag("code", repeat_command(result)), class_="gc-repeat")
 
 
 def code(text: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ from gradcheck.language.expression import Definition, Expression
 from gradcheck.language.leibniz import parse_link, parse_second
 from gradcheck.language.parser import parse
 from gradcheck.report.html.markup import Markup, joined, tag
-from gradcheck.report.html.mathml import Typesetter, math, quotient
+from gradcheck.report.html.mathml import Typesetter, fenced, math, quotient
 from gradcheck.report.html.names import differential, listed, name
 from gradcheck.results import Written
 
@@ -73,8 +73,7 @@ class Formulas:
         if found is None:
             return name(text)
         arguments = listed(map(name, re.split(r"\W+", found[2])))
-        left, right = tag("mo", "("), tag("mo", ")")
-        return tag("mrow", tag("mi", found[1]), left, arguments, right)
+        return tag("mrow", tag("mi", found[1]), fenced("(", arguments, ")"))
 
     def quantity(self, text: str) -> Markup:
         """What a claim is about; empty where that is no derivative and no value."""

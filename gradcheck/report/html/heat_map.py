@@ -135,4 +135,6 @@ def _legend(low: float, high: float, steps: set[int]) -> Markup:
 
 def _percent(ratio: float) -> str:
     """With the two digits that an error has here."""
-    return f"{100 * ratio:.2g} %" if 1e-3 <= ratio < 1 else f"{ratio:.1e}"
+    if not 1e-3 <= ratio < 100:
+        return f"{ratio:.1e}"
+    return f"{100 * ratio:.0f} %" if ratio >= 0.1 else f"{100 * ratio:.2g} %"

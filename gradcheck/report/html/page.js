@@ -1,11 +1,11 @@
 // The list of claims: filtered, searched, opened; what is shown is in the address.
 
 const PART = 80, DOTS = 24, RESULTS = 100, FILES = 14;
-const data = JSON.parse(document.getElementById("contents").textContent);
-const rows = (columns, listed) => listed.map((row) => Object.fromEntries(columns.map((name, index) => [name, row[index]])));
-const claims = rows(data.columns.claims, data.claims);
-const results = rows(data.columns.results, data.results);
 const $ = (id) => document.getElementById(id);
+const table = JSON.parse($("table").textContent);
+const rows = (columns, listed) => listed.map((row) => Object.fromEntries(columns.map((name, index) => [name, row[index]])));
+const claims = rows(table.columns.claims, table.claims);
+const results = rows(table.columns.results, table.results);
 
 const byKey = new Map();
 claims.forEach((claim, index) => {
@@ -32,6 +32,19 @@ const FACETS = [
 const WORST = ["fail", "error", "xpassed", "worse", "inconclusive", "known", "xfailed", "pass", "skipped"];
 const state = { view: "claims", q: "", open: "", allFiles: false, chosen: Object.fromEntries(FACETS.map(([name]) => [name, new Set()])) };
 let groups = [], shownRows = 0;
+
+// A piece of HTML, from its pack, which is read once
+const packs = $("pieces").textContent.split("\n"), unpacked = new Map();
+async function piece(number) {
+  const at = Math.floor(number / table.pack);
+  if (!unpacked.has(at)) unpacked.set(at, unpack(packs[at]));
+  return (await unpacked.get(at))[number % table.pack];
+}
+async function unpack(text) {
+  const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return JSON.parse(await new Response(stream).text());
+}
 
 // What is chosen
 
@@ -141,8 +154,7 @@ function list() {
     if (at < 0) return;
     while (shownRows <= at) extend();
     const item = $("list").children[at];
-    expand(item, true);
-    item.scrollIntoView({ block: "start" });
+    expand(item, true).then(() => item.scrollIntoView({ block: "start" }));
   }
 }
 
@@ -197,39 +209,43 @@ function dots(found) {
   return made;
 }
 
-function expand(item, isOpen) {
-  item.querySelector(".row").ariaExpanded = String(isOpen);
+async function expand(item, isOpen) {
+  const button = item.querySelector(".row"), { key } = item.found[0].claim;
+  button.ariaExpanded = String(isOpen);
   item.querySelector(".detail")?.remove();
-  const { key } = item.found[0].claim;
-  if (isOpen) item.append(detail(item.found));
   state.open = isOpen ? key : state.open === key ? "" : state.open;
   address();
+  if (!isOpen) return;
+  const made = await detail(item.found);
+  if (button.ariaExpanded === "true" && !item.querySelector(".detail")) item.append(made);
 }
 
-function detail(found) {
+async function detail(found) {
   const { claim } = found[0];
-  const made = element("div", { className: "detail" });
-  const main = element("div", { className: "main" });
   const holder = element("div");
-  const choose = (result) => {
-    holder.innerHTML = result.evidence === null ? "" : data.evidence[result.evidence];
-    if (result.evidence === null && result.notes.length) holder.append(element("ul", { className: "gc-notes" }, ...result.notes.map((note) => element("li", {}, ...marked(note)))));
-    enliven(holder);
+  const choose = async (result) => {
+    if (result.evidence !== null) {
+      holder.innerHTML = await piece(result.evidence);
+      enliven(holder);
+    } else {
+      const notes = result.notes.map((note) => element("li", {}, ...marked(note)));
+      holder.replaceChildren(...(notes.length ? [element("ul", { className: "gc-notes" }, ...notes)] : []));
+    }
   };
-  main.append(...(found.length > 1 ? [table(found, choose), holder] : [holder, table(found, choose)]));
-  made.append(main);
-  choose(found[0]);
+  await choose(found[0]);
+  const listed = resultsOf(found, choose);
+  const main = element("div", { className: "main" }, ...(found.length > 1 ? [listed, holder] : [holder, listed]));
+  const made = element("div", { className: "detail" }, main);
   if (claim.derivation !== null) {
-    const part = element("div");
-    part.innerHTML = data.derivations[claim.derivation];
-    part.querySelectorAll("li").forEach((line) => line.classList.toggle("own", line.querySelector(".gc-number").textContent === String(claim.line) && line.className !== ""));
-    made.append(part.firstElementChild);
+    made.insertAdjacentHTML("beforeend", await piece(claim.derivation));
     made.classList.add("two");
+    const own = `${claim.quantity} = ${claim.formula}`;
+    for (const line of made.querySelectorAll("[data-claim]")) line.classList.toggle("own", line.dataset.claim === own);
   }
   return made;
 }
 
-function table(found, choose) {
+function resultsOf(found, choose) {
   const names = [...new Set(found.flatMap((result) => Object.keys(result.digits)))];
   const head = ["verdict", "dtype", "device", "point", "resolution", "asked for", "error", ...names.map((name) => `${name} digits`), "time"];
   const body = element("tbody");

@@ -13,7 +13,7 @@ from typing import Final
 
 from gradcheck.casefile.problems import Problem
 from gradcheck.report.counting import counted
-from gradcheck.report.html.contents import contents, embedded
+from gradcheck.report.html.contents import contents, embedded, packed
 from gradcheck.report.html.markup import Markup, joined, tag
 from gradcheck.report.order import WORST_FIRST
 from gradcheck.report.terminal import WORDS, heading
@@ -28,24 +28,26 @@ _COLOURS: Final = {True: "%23c4271f", False: "%2313795b"}
 
 def page(results: Sequence[Result], problems: Sequence[Problem], told: Sequence[str]) -> str:
     """The page; `told` is a sentence on all, then what else is to be said."""
-    script = _resources(_SCRIPTS)
+    script = resources(_SCRIPTS)
+    table, pieces = contents(results)
     is_bad = bool(problems) or any(result.is_bad for result in results) or not results
     parts = {
         "title": tag("title", f"{'✕' if is_bad else '✓'} gradcheck: {told[0]}"),
         "policy": f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}",
         "icon": _icon(is_bad),
-        "style": _resources(_STYLES),
+        "style": resources(_STYLES),
         "header": _header(results, problems, told),
         "problems": _problems(problems),
         "noscript": _without_script(results),
-        "contents": embedded(contents(results)),
+        "table": embedded(table),
+        "pieces": packed(pieces),
         "script": script,
     }
-    template = _resources(("page.html",))
+    template = resources(("page.html",))
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], template)
 
 
-def _resources(names: Iterable[str]) -> str:
+def resources(names: Iterable[str]) -> str:
     folder = files("gradcheck.report.html")
     return "".join(folder.joinpath(name).read_text(encoding="utf-8") for name in names)
 
@@ -69,31 +71,33 @@ def _header(results: Sequence[Result], problems: Sequence[Problem], told: Sequen
         f"gradcheck {metadata.version('gradcheck')}",
     ]
     return joined(
-        tag("h1", *_verdicts(counts, len(problems))),
+        tag("h1", *verdicts(results, len(problems))),
         tag("p", " · ".join(filter(None, facts)), class_="facts"),
         *(tag("p", sentence, class_="told") for sentence in told[1:]),
         _bar(counts),
     )
 
 
-def _verdicts(counts: Counter[Standing], problems: int) -> Iterable[Markup]:
+def verdicts(results: Sequence[Result], problems: int = 0) -> Iterable[Markup]:
     """How many there are of each, the worst first."""
-    named = [
-        (str(counts[standing]), WORDS[standing], standing)
-        for standing in WORST_FIRST
-        if standing != "invalid" and counts[standing]
-    ]
+    counts = Counter(result.standing for result in results)
+    named = [(counts[standing], WORDS[standing], standing) for standing in _ordered(counts)]
     if problems:
-        named.insert(0, (str(problems), f"problem{'s' * (problems != 1)} in the files", "error"))
-    for number, words, standing in named or [("", "nothing run", "skipped")]:
-        yield tag("span", tag("b", number), f" {words} ", class_=f"is-{standing}")
+        named.insert(0, (problems, f"problem{'s' * (problems != 1)} in the files", "error"))
+    for number, words, standing in named:
+        yield tag("span", tag("b", f"{number:,}"), f" {words} ", class_=f"is-{standing}")
+    if not named:
+        yield tag("span", "nothing run", class_="is-skipped")
+
+
+def _ordered(counts: Counter[Standing]) -> list[Standing]:
+    return sorted(counts, key=WORST_FIRST.index)
 
 
 def _bar(counts: Counter[Standing]) -> Markup:
     parts = [
         tag("i", class_=f"is-{standing}", style=f"flex:{counts[standing]}")
-        for standing in WORST_FIRST
-        if standing != "invalid" and counts[standing]
+        for standing in _ordered(counts)
     ]
     return tag("div", *parts, class_="bar", aria_hidden="true")
 

@@ -154,7 +154,7 @@ function readable(figure) {
   };
   // An index of rows is one of all dimensions but the last.
   const spelled = (index) => shape.slice(0, -1).reduceRight(([found, left], length) => [[left % length, ...found], Math.floor(left / length)], [[], index])[0].join(", ");
-  const percent = (value) => (value >= 1e-3 && value < 10 ? `${(value * 100).toPrecision(2)} %` : `${value.toExponential(1)} of the largest entry`);
+  const percent = (value) => (value >= 1e-3 && value < 100 ? `${Number((value * 100).toPrecision(2))} %` : `${value.toExponential(1)} of the largest entry`);
 
   function say() {
     const lines = between(row, rows, total), across = between(column, columns, shape.at(-1)).join("–");
