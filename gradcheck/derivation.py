@@ -18,7 +18,8 @@ from gradcheck.second_claim import SecondClaim
 
 def derivation(case: Case) -> tuple[Written, ...]:
     """The definitions that it uses, the steps of its function, then its derivatives."""
-    lines = dict.fromkeys([*_function(case), *_claims(case), *_kernel(case)])
+    claims = sorted(_claims(case), key=lambda written: written.line)
+    lines = dict.fromkeys([*_function(case), *claims, *_kernel(case)])
     return (*_definitions(_expressions(case)), *lines)
 
 

@@ -26,7 +26,7 @@ function charts(results, open) {
         lane("resolution", "", reached.map(Math.log10), range, (low, high) => `1e${low.toFixed(1)} to 1e${high.toFixed(1)}`, asked),
         scale(range, [-18, -15, -12, -9, -6, -3, 0], (power) => (power === -18 ? "≤1e-18" : `1e${power}`))));
     }
-    parts.push(element("div", { className: "chart" }, element("h3", {}, name), element("div", { className: "pair" }, ...columns)));
+    parts.push(element("div", { className: "chart" }, element("h2", {}, name), element("div", { className: "pair" }, ...columns)));
   }
   parts.push(weakest(results, open));
   return parts.length > 1 ? parts : [element("p", { className: "empty" }, "nothing of this kind among these results")];
@@ -82,7 +82,7 @@ function weakest(results, open) {
     element("td", {}, `${result.dtype} ${result.device}`),
     element("td", {}, Object.entries(result.digits).map(([who, digits]) => `${who} ${digits.toFixed(1)}`).join(", "))));
   if (!rows.length) return "";
-  return element("div", { className: "chart" }, element("h3", {}, "the fewest digits"),
+  return element("div", { className: "chart" }, element("h2", {}, "the fewest digits"),
     element("div", { className: "scroll", tabIndex: 0 }, element("table", { className: "weakest" }, element("tbody", {}, ...rows))));
 }
 

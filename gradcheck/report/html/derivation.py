@@ -26,7 +26,7 @@ def derivation(lines: tuple[Written, ...], formulas: Formulas, marks: Marks) -> 
     parts: list[Markup] = []
     for title, group in groupby(lines, lambda line: TITLES[line.kind]):
         rows = [_line(line, formulas, marks) for line in group]
-        parts += [tag("h4", title), tag("ol", *rows)]
+        parts += [tag("p", title, class_="gc-title"), tag("ol", *rows)]
     return tag("section", *parts, class_="gc-derivation")
 
 

@@ -11,6 +11,7 @@ from gradcheck.report.number_line import half_width, is_apart
 from gradcheck.report.terminal import ORDER, row
 from gradcheck.results import Answer, EntryAnswers
 
+_NOTHING: Final = 1e-300
 _OUTSIDE: Final = 2.0
 """Per cent beyond the edges, where what is longer is cut."""
 
@@ -24,7 +25,7 @@ def number_line(entry: EntryAnswers, truth: str) -> Markup:
     names = [name for name in ORDER if name in entry.answers]
     answers = {name: entry.answers[name] for name in names}
     middle = answers[truth]
-    half = half_width(answers, truth)
+    half = _seen(half_width(answers, truth))
     texts = dict(zip(names, row(entry, names)[1:], strict=True))
     balls = [_ball(name, answers, truth, texts[name], half) for name in names]
     return tag(
@@ -35,9 +36,14 @@ def number_line(entry: EntryAnswers, truth: str) -> Markup:
         class_="gc-line",
         data_truth=repr(middle.value),
         data_half=repr(half),
-        data_all=repr(_reach(answers, middle)),
-        data_near=repr(_near(answers, middle)),
+        data_all=repr(_seen(_reach(answers, middle))),
+        data_near=repr(_seen(_near(answers, middle))),
     )
+
+
+def _seen(half: float) -> float:
+    """What a line shows: around nothing but zeros, and what they are rounded by, it is 1."""
+    return half if half > _NOTHING else 1.0
 
 
 def _ball(name: str, answers: Mapping[str, Answer], truth: str, text: str, half: float) -> Markup:

@@ -33,7 +33,7 @@ function enliven(root) {
 function zoomable(figure) {
   const { truth, half, all, near } = figure.dataset;
   const ends = [half, all, near].map(number);
-  const least = Math.max(Math.min(...ends) / 1e3, 5e-324), most = Math.min(Math.max(...ends) * 1e3, 1e308);
+  const least = Math.max(Math.min(...ends) / 1e3, 1e-300), most = Math.min(Math.max(...ends) * 1e3, 1e300);
   const balls = [...figure.querySelectorAll(".gc-ball")];
   const band = Math.max(...balls.filter((b) => b.classList.contains("gc-truth")).map((b) => number(b.dataset.radius)), 0);
   const axis = figure.querySelector(".gc-axis svg");
@@ -41,7 +41,7 @@ function zoomable(figure) {
 
   const slider = element("input", { type: "range", min: -Math.log10(most), max: -Math.log10(least), step: "any", ariaLabel: "zoom around the truth" });
   const width = element("span");
-  const button = (text, label, act) => element("button", { type: "button", title: label, ariaLabel: label, onclick: act }, text);
+  const button = (text, title, act) => element("button", { type: "button", title, onclick: act }, text);
   figure.append(element("div", { className: "zoom" },
     button("−", "zoom out", () => show(shown * 4)), slider, button("+", "zoom in", () => show(shown / 4)),
     button("all", "show all answers", () => show(number(all))),
@@ -50,7 +50,6 @@ function zoomable(figure) {
   slider.addEventListener("input", () => show(10 ** -Number(slider.value)));
 
   figure.tabIndex = 0;
-  figure.setAttribute("role", "group");
   figure.setAttribute("aria-label", "number line: + and − zoom, 0 shows the difference");
   figure.addEventListener("keydown", (event) => {
     const factor = { "+": 0.5, "=": 0.5, "-": 2 }[event.key];
