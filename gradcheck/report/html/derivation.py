@@ -33,7 +33,7 @@ def derivation(lines: tuple[Written, ...], formulas: Formulas, marks: Marks) -> 
 def _line(line: Written, formulas: Formulas, marks: Marks) -> Markup:
     claim, standing = mark_of(line, marks)
     glyph = GLYPHS.get(standing or "", "•" if standing else "")
-    mark = tag("span", glyph, class_="gc-mark", title=standing or None)
+    mark = tag("span", glyph, class_="gc-sign", title=standing or None)
     number = tag("span", str(line.line or ""), class_="gc-number")
     math = tag("span", formulas.equation(line), class_="gc-math")
     kind = f"gc-{standing}" if standing else None

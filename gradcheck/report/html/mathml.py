@@ -52,7 +52,7 @@ class Typesetter:
             case Number():
                 return _number(node.value)
             case Literal():
-                return Typeset(tag("mtext", "…" if node.value is ... else str(node.value)), ATOM)
+                return Typeset(tag("mtext", _literal(node.value)), ATOM)
             case Name():
                 return self.name(node.name)
             case Items():
@@ -114,6 +114,12 @@ class Typesetter:
         if plain and "<msub>" not in (value := self.formula(node.value)):
             return tag("msub", value, items)
         return tag("mrow", self.inside(node.value, ATOM), fenced("[", items, "]"))
+
+
+def _literal(value: object) -> str:
+    if isinstance(value, str):
+        return f"“{value}”"
+    return "…" if value is ... else str(value)
 
 
 def math(*content: str) -> Markup:
