@@ -6,7 +6,7 @@ import base64
 import json
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from gradcheck.report.html.derivation import derivation
@@ -19,7 +19,7 @@ from gradcheck.results import Result
 
 CLAIM: Final = ("file", "line", "case", "quantity", "formula", "derivation")
 RESULT: Final = (
-    *("claim", "standing", "blame", "kinds", "said", "dtype", "device", "point"),
+    *("claim", "standing", "blame", "kinds", "notices", "said", "dtype", "device", "point"),
     *("resolution", "required", "difference", "digits", "seconds", "notes", "evidence"),
 )
 """What the columns of rows are called."""
@@ -41,6 +41,16 @@ def contents(results: Sequence[Result]) -> tuple[dict[str, Any], list[str]]:
     columns = {"claims": CLAIM, "results": RESULT}
     table = {"columns": columns, "claims": pieces.claims, "results": rows, "pack": PACK}
     return table, pieces.html
+
+
+def notices(result: Result) -> Iterator[str]:
+    """What is to be looked at also where it passes."""
+    if result.is_unstable:
+        yield "unstable"
+    if result.is_partial:
+        yield "inputs not covered"
+    if result.change is not None and result.change.kind == "better":
+        yield "better than in the baseline"
 
 
 def embedded(data: Any) -> str:
@@ -75,6 +85,7 @@ class _Pieces:
             result.standing,
             result.blame,
             [one.kind for one in result.diagnosis],
+            list(notices(result)),
             said[0] or " ".join(result.notes[:1]),
             *(result.dtype, result.device, result.point),
             *map(_short, (result.resolution, result.required, result.difference)),

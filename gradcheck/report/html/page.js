@@ -26,6 +26,7 @@ const FACETS = [
   ["file", (result) => [result.claim.file]],
   ["mistake", (result) => result.kinds],
   ["blame", (result) => (result.blame ? result.blame.split(",") : [])],
+  ["notice", (result) => result.notices],
   ["dtype", (result) => [result.dtype]],
   ["device", (result) => [result.device]],
 ];
@@ -69,7 +70,7 @@ function render() {
     else button.removeAttribute("aria-current");
   }
   if (state.view === "digits") $("digits").replaceChildren(...charts(found, reveal));
-  else if (state.view === "time") $("time").replaceChildren(...slowest(found, (claim) => { state.q = claim.key.split(" ")[0]; show("claims"); }));
+  else if (state.view === "time") $("time").replaceChildren(...slowest(found, (claim) => { state.q = `${claim.file}::${claim.case}`; show("claims"); }));
   else list();
   address();
 }
@@ -103,7 +104,7 @@ function facets() {
 
 function facet([name, values]) {
   const every = new Set(results.flatMap(values).filter(Boolean));
-  if (every.size < (name === "verdict" || name === "file" ? 1 : 2)) return null;
+  if (every.size < (["dtype", "device"].includes(name) ? 2 : 1)) return null;
   const counts = new Map([...every].map((value) => [value, []]));
   for (const result of matching(name)) for (const value of values(result)) counts.get(value)?.push(result);
   let options = [...counts];
@@ -122,7 +123,7 @@ function option(facet, value, found) {
   const button = element("button", { type: "button", title: value, className: found.length ? "" : "none" });
   button.dataset.option = `${facet} ${value}`;
   button.setAttribute("aria-pressed", isChosen);
-  const short = facet === "file" ? value.split("/").at(-1).replace(/\.grad\.yaml$/, "") : value.replaceAll("_", " ");
+  const short = facet === "file" ? brieflyNamed(value) : value.replaceAll("_", " ");
   const label = element("span", { className: `label${facet === "verdict" ? ` is-${value}` : ""}` }, short);
   button.append(label, element("span", { className: "number" }, found.length.toLocaleString("en")));
   if (facet === "file" && found.length) button.append(bar(found));
@@ -132,6 +133,11 @@ function option(facet, value, found) {
   };
   return button;
 }
+
+// Without its folder and ending, unless two files were called alike then
+const nameOnly = (file) => file.split("/").at(-1).replace(/\.grad\.yaml$/, "");
+const sharing = grouped([...new Set(claims.map((claim) => claim.file))], nameOnly);
+const brieflyNamed = (file) => (sharing.get(nameOnly(file)).length > 1 ? file : nameOnly(file));
 
 function bar(found) {
   const counts = grouped(found, (result) => result.standing);
@@ -187,13 +193,15 @@ function marked(text) {
   return text.split(/`([^`]*)`/).map((part, index) => (index % 2 ? element("code", {}, part) : part));
 }
 
-// Of what passes: the fewest digits kept, and the worst resolution
+// Of what passes: the fewest digits that each dtype keeps, and the worst resolution
 function kept(found) {
-  const least = {};
-  for (const { digits } of found) for (const [who, value] of Object.entries(digits)) least[who] = Math.min(value, least[who] ?? Infinity);
-  const parts = Object.entries(least).map(([who, value]) => `${who} ${value.toFixed(1)}`);
+  const parts = [...grouped(found, (result) => result.dtype)].flatMap(([dtype, ones]) => {
+    const digits = ones.flatMap((result) => Object.values(result.digits));
+    return digits.length ? [`${Math.min(...digits).toFixed(1)} in ${dtype}`] : [];
+  });
   const reached = Math.max(...found.map((result) => (typeof result.resolution === "number" ? result.resolution : 0)));
-  return [parts.length ? `digits ${parts.join(", ")}` : "", reached ? `${parts.length ? " · " : ""}resolution ${brief(reached)}` : ""];
+  const said = [parts.length ? `digits ${parts.join(", ")}` : "", reached ? `resolution ${brief(reached)}` : ""];
+  return [said.filter(Boolean).join(" · ")];
 }
 
 const brief = (value) => (typeof value === "number" ? (value === 0 ? "0" : value.toExponential(1)) : value ?? "");

@@ -13,7 +13,7 @@ from typing import Final
 
 from gradcheck.casefile.problems import Problem
 from gradcheck.report.counting import counted
-from gradcheck.report.html.contents import contents, embedded, packed
+from gradcheck.report.html.contents import contents, embedded, notices, packed
 from gradcheck.report.html.markup import Markup, joined, tag
 from gradcheck.report.order import WORST_FIRST
 from gradcheck.report.terminal import WORDS, heading
@@ -68,6 +68,7 @@ def _header(results: Sequence[Result], problems: Sequence[Problem], told: Sequen
         ", ".join(dict.fromkeys(r.dtype for r in results if r.dtype)),
         ", ".join(dict.fromkeys(r.device for r in results if r.device)),
         f"{sum(result.seconds for result in results):.1f} s",
+        *(f"{count:,} {notice}" for notice, count in _noticed(results).items()),
         f"gradcheck {metadata.version('gradcheck')}",
     ]
     return joined(
@@ -92,6 +93,10 @@ def verdicts(results: Sequence[Result], problems: int = 0) -> Iterable[Markup]:
 
 def _ordered(counts: Counter[Standing]) -> list[Standing]:
     return sorted(counts, key=WORST_FIRST.index)
+
+
+def _noticed(results: Sequence[Result]) -> Counter[str]:
+    return Counter(notice for result in results for notice in notices(result))
 
 
 def _bar(counts: Counter[Standing]) -> Markup:

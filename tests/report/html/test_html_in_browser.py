@@ -83,7 +83,7 @@ def tensor(**fields):
 
 RESULTS = (
     result(),
-    result(quantity="dz/dx", formula="2*x", line=7),
+    result(quantity="dz/dx", formula="2*x", line=7, notes=("unstable: autograd keeps 2.0 digits",)),
     scalar(),
     scalar(point="2", diagnosis=(), difference=0.1),
     tensor(),
@@ -173,7 +173,9 @@ def facet(page, name, value):
 
 def open_case(page, case):
     page.locator(".row", has_text=case).first.click()
-    return page.locator(".claim", has_text=case).first.locator(".detail")
+    detail = page.locator(".claim", has_text=case).first.locator(".detail")
+    detail.wait_for()
+    return detail
 
 
 def fits(page):
@@ -185,6 +187,7 @@ def test_the_worst_stands_first_and_what_is_told_of_all_above(opened):
     assert page.locator("h1").inner_text().split("\n")[0].startswith("1 problem in the files")
     assert "4 failed" in page.locator("h1").inner_text()
     assert "told beside" in page.locator("header").inner_text()
+    assert "1 unstable" in page.locator("header").inner_text()
     assert cases(page)[0] == "scalar"
     assert cases(page)[-2:] == ["right", "later"]
     assert (
@@ -212,6 +215,7 @@ def test_what_is_filtered_by_is_in_the_address_and_can_be_cleared(opened):
         ("mistake", "sign", ["tensor"]),
         ("blame", "function", ["kink"]),
         ("dtype", "float32", ["tensor"]),
+        ("notice", "unstable", ["right"]),
     ],
 )
 def test_each_facet_filters(opened, name, value, expected):
@@ -240,7 +244,7 @@ def test_all_words_of_a_search_are_found_wherever_they_stand(opened):
 
 def test_a_link_opens_what_another_reader_had_open(opened):
     first = opened()
-    open_case(first, "tensor").wait_for()
+    open_case(first, "tensor")
     page = opened("#" + first.url.partition("#")[2])
     page.locator(".detail").wait_for()
     assert page.locator(".detail .gc-diagnosis").inner_text() == "the sign is wrong"
@@ -328,8 +332,9 @@ def test_results_of_one_claim_can_be_told_apart(opened):
 def test_what_passes_tells_its_digits_and_resolution(opened):
     page = opened()
     row = page.locator(".claim.is-pass .row").first
-    assert "digits handwritten 15.5, autograd 16.0 · resolution 1.0e-12" in row.inner_text()
+    assert "digits 15.5 in float64 · resolution 1.0e-12" in row.inner_text()
     row.click()
+    page.locator(".detail").wait_for()
     cells = page.locator(".detail .results td").all_inner_texts()
     assert {"1.0e-12", "1.0e-6", "15.5", "16.0", "250 ms"} <= set(cells)
 
@@ -382,7 +387,7 @@ def test_nothing_is_wider_than_the_screen(opened, width, hash):
 def test_a_phone_shows_all_of_a_failure(opened):
     page = opened(width=375)
     for case in ("scalar", "tensor", "onerror"):
-        open_case(page, case).wait_for()
+        open_case(page, case)
         assert fits(page)
     assert not page.locator("#facet-list").is_visible()
     page.get_by_text("Filters").click()
