@@ -79,14 +79,13 @@ class _Pieces:
         self._cases: dict[Case, tuple[Formulas, int | None]] = {}
 
     def row(self, result: Result) -> list[Any]:
-        said = [one.text for one in result.diagnosis] or [blame_sentence(result)]
         return [
             self._claim(result),
             result.standing,
             result.blame,
             [one.kind for one in result.diagnosis],
             list(notices(result)),
-            said[0] or " ".join(result.notes[:1]),
+            _said(result),
             *(result.dtype, result.device, result.point),
             *map(_short, (result.resolution, result.required, result.difference)),
             result.digits,
@@ -125,6 +124,14 @@ class _Pieces:
                 number = self._add(shown)
             self._cases[key] = formulas, number
         return self._cases[key]
+
+
+def _said(result: Result) -> str:
+    """In a sentence: what the mistake looks like, else what was found, else by how much."""
+    texts = [one.text for one in result.diagnosis]
+    if not texts and not (result.is_bad and result.entries):
+        texts = list(result.notes)
+    return texts[0] if texts else blame_sentence(result)
 
 
 def _short(number: float | None) -> float | str | None:

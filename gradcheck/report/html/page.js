@@ -181,7 +181,7 @@ function row(found) {
   const button = element("button", { type: "button", className: "row", ariaExpanded: "false" },
     element("span", { className: "verdict" }, worst.standing),
     element("span", { className: "what" }, element("b", {}, claim.case), element("code", {}, claim.quantity)),
-    element("span", { className: "said" }, ...(worst.standing === "pass" ? kept(found) : marked(worst.said))),
+    element("span", { className: "said" }, ...marked(worst.standing === "pass" ? kept(found) : worst.said)),
     dots(found),
     element("span", { className: "where", title: claim.file }, element("bdi", {}, claim.file ? `${claim.file}:${claim.line}` : "")));
   button.onclick = () => expand(item, button.ariaExpanded === "false");
@@ -200,8 +200,9 @@ function kept(found) {
     return digits.length ? [`${Math.min(...digits).toFixed(1)} in ${dtype}`] : [];
   });
   const reached = Math.max(...found.map((result) => (typeof result.resolution === "number" ? result.resolution : 0)));
-  const said = [parts.length ? `digits ${parts.join(", ")}` : "", reached ? `resolution ${brief(reached)}` : ""];
-  return [said.filter(Boolean).join(" · ")];
+  const notices = new Set(found.flatMap((result) => result.notices));
+  const said = [...notices, parts.length ? `digits ${parts.join(", ")}` : "", reached ? `resolution ${brief(reached)}` : ""];
+  return said.filter(Boolean).join(" · ") || found[0].said;
 }
 
 const brief = (value) => (typeof value === "number" ? (value === 0 ? "0" : value.toExponential(1)) : value ?? "");
@@ -254,21 +255,28 @@ async function detail(found) {
 }
 
 function resultsOf(found, choose) {
-  const names = [...new Set(found.flatMap((result) => Object.keys(result.digits)))];
-  const head = ["verdict", "dtype", "device", "point", "resolution", "asked for", "error", ...names.map((name) => `${name} digits`), "time"];
+  const evaluations = [...new Set(found.flatMap((result) => Object.keys(result.digits)))];
+  const columns = [
+    ["dtype", (result) => result.dtype],
+    ["device", (result) => result.device],
+    ["point", (result) => result.point],
+    ["resolution", (result) => brief(result.resolution)],
+    ["asked for", (result) => brief(result.required)],
+    ["error", (result) => portion(result.difference)],
+    ...evaluations.map((name) => [`${name} digits`, (result) => result.digits[name]?.toFixed(1) ?? ""]),
+    ["time", (result) => duration(result.seconds)],
+  ].filter(([, told]) => found.some((result) => told(result) !== ""));
   const body = element("tbody");
-  const isOne = found.length === 1;
+  const pick = (line) => { for (const other of body.children) other.classList.toggle("chosen", other === line); };
   for (const result of found.slice(0, RESULTS)) {
     const line = element("tr", { className: `is-${result.standing}` });
-    const verdict = isOne ? result.standing : element("button", { type: "button", onclick: () => { pick(line); choose(result); } }, result.standing);
-    line.append(element("td", { className: "verdict" }, verdict), ...[result.dtype, result.device, result.point,
-      brief(result.resolution), brief(result.required), portion(result.difference),
-      ...names.map((name) => result.digits[name]?.toFixed(1) ?? ""), duration(result.seconds)].map((text) => element("td", {}, text)));
+    const chooser = element("button", { type: "button", onclick: () => { pick(line); choose(result); } }, result.standing);
+    line.append(element("td", { className: "verdict" }, found.length > 1 ? chooser : result.standing), ...columns.map(([, told]) => element("td", {}, told(result))));
     body.append(line);
   }
-  const pick = (line) => { for (const other of body.children) other.classList.toggle("chosen", other === line); };
-  if (!isOne) pick(body.firstElementChild);
-  const parts = [element("table", { className: "results" }, element("thead", {}, element("tr", {}, ...head.map((name) => element("th", { scope: "col" }, name)))), body)];
+  if (found.length > 1) pick(body.firstElementChild);
+  const head = ["verdict", ...columns.map(([name]) => name)].map((name) => element("th", { scope: "col" }, name));
+  const parts = [element("table", { className: "results" }, element("thead", {}, element("tr", {}, ...head)), body)];
   if (found.length > RESULTS) parts.push(element("p", {}, `and ${found.length - RESULTS} more: filters tell them apart`));
   return element("div", { className: "scroll", tabIndex: 0, role: "group", ariaLabel: "results of this claim" }, ...parts);
 }

@@ -68,7 +68,7 @@ def _header(results: Sequence[Result], problems: Sequence[Problem], told: Sequen
         ", ".join(dict.fromkeys(r.dtype for r in results if r.dtype)),
         ", ".join(dict.fromkeys(r.device for r in results if r.device)),
         f"{sum(result.seconds for result in results):.1f} s",
-        *(f"{count:,} {notice}" for notice, count in _noticed(results).items()),
+        *(f"{notice}: {count:,}" for notice, count in _noticed(results).items()),
         f"gradcheck {metadata.version('gradcheck')}",
     ]
     return joined(
