@@ -11,8 +11,9 @@ from gradcheck.language.expression import Definition, Expression
 from gradcheck.language.leibniz import parse_link, parse_second
 from gradcheck.language.parser import parse
 from gradcheck.report.html.markup import Markup, joined, tag
-from gradcheck.report.html.mathml import Typesetter, fenced, math, quotient
+from gradcheck.report.html.mathml import Typesetter
 from gradcheck.report.html.names import differential, listed, name
+from gradcheck.report.html.typeset import fenced, math, quotient
 from gradcheck.results import Written
 
 _CARRIED: Final = re.compile(r"start: (.*), next: (.*)", re.DOTALL)
