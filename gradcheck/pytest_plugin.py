@@ -191,8 +191,9 @@ class Teller:
 
             terminalreporter.ensure_newline()
             readers.append(GitHub(terminalreporter.write_line))
-        is_whole = exitstatus != pytest.ExitCode.INTERRUPTED
-        self._tell(readers, terminalreporter, is_whole=is_whole)
+        if readers:
+            is_whole = exitstatus != pytest.ExitCode.INTERRUPTED
+            self._tell(readers, terminalreporter, is_whole=is_whole)
 
     def _tell(
         self, readers: Sequence[Reader], terminal: pytest.TerminalReporter, *, is_whole: bool
