@@ -35,3 +35,10 @@ def browser(path):
             yield running
         finally:
             running.close()
+
+
+def expect(locator):
+    """Asserts on what becomes true in a moment; a page's policy lets it evaluate no text."""
+    from playwright.sync_api import expect
+
+    return expect(locator)

@@ -44,6 +44,7 @@ def test_what_is_carried_along_a_recurrence_has_its_start(write):
         derivatives:
           recurrence:
             dh/dw: {start: 0, next: h + w * dh/dw}
+          dh/dw: 2*w*h_0
         backward:
           recurrence:
             dw: {start: 0, next: "dw + h[t]*dh"}
@@ -54,6 +55,7 @@ def test_what_is_carried_along_a_recurrence_has_its_start(write):
         ("step", "h", "start: h_0, next: w*h"),
         ("repeat", "t", "2"),
         ("derivative", "dh[t]/dw", "start: 0, next: h + w * dh/dw"),
+        ("derivative", "dh/dw", "2*w*h_0"),
         ("backward", "dw", "start: 0, next: dw + h[t]*dh"),
         ("backward", "dh", "start: dh, next: w*dh"),
         ("backward", "dh_0", "dh"),

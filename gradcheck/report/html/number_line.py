@@ -72,7 +72,7 @@ def _differs(answer: Answer, truth: Answer) -> bool:
     """NaN differs from all but itself."""
     if math.isnan(answer.value) or math.isnan(truth.value):
         return math.isnan(answer.value) != math.isnan(truth.value)
-    return answer.value != truth.value and is_apart(answer, truth)
+    return is_apart(answer, truth)
 
 
 def _strip(offset: float, radius: float, band: float, half: float) -> Iterator[Markup]:
