@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
@@ -28,7 +29,10 @@ def outputs():
         "print(nbformat.writes(notebook))"
     )
     command = [sys.executable, "-c", code, str(NOTEBOOK)]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=400, check=True)
+    on_the_cpu = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    run = subprocess.run(
+        command, capture_output=True, text=True, timeout=400, check=True, env=on_the_cpu
+    )
     cells = [cell for cell in json.loads(run.stdout)["cells"] if cell["cell_type"] == "code"]
     return [cell["outputs"][0]["data"] for cell in cells if cell["outputs"]]
 
