@@ -301,6 +301,26 @@ def test_the_line_zooms_through_all_magnitudes_by_buttons_keys_and_wheel(opened)
     assert labels == list(dict.fromkeys(labels))  # ticks that are apart look apart
 
 
+def test_two_fingers_zoom_the_line(opened):
+    page = opened()
+    line = open_case(page, "scalar").locator(".gc-line")
+    width = line.locator(".zoom span")
+    before = width.inner_text()
+    line.evaluate(
+        """figure => {
+            const finger = (type, pointerId, clientX) => figure.dispatchEvent(
+                new PointerEvent(type, { pointerId, clientX, pointerType: "touch" }));
+            finger("pointerdown", 1, 100);
+            finger("pointerdown", 2, 200);
+            finger("pointermove", 2, 300);
+            finger("pointerup", 1, 100);
+            finger("pointermove", 2, 900);
+        }"""
+    )
+    half = float(before.removeprefix("± ")) / 2  # they are twice as far apart
+    assert float(width.inner_text().removeprefix("± ")) == pytest.approx(half, rel=0.1)
+
+
 def test_a_tensor_shows_where_it_is_wrong(opened):
     page = opened()
     detail = open_case(page, "tensor")
