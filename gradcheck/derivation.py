@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gradcheck import claims
 from gradcheck.casefile.case import Case
-from gradcheck.claims import Claim, Formula, Linked, RecurrentFormula
-from gradcheck.claims import Written as Formulas
+from gradcheck.claims import Claim, Formula, RecurrentFormula
 from gradcheck.functions import Recurrence, State, Step
 from gradcheck.language.expression import Definition, Expression
 from gradcheck.language.tree import Use, walk
@@ -18,8 +18,8 @@ from gradcheck.second_claim import SecondClaim
 
 def derivation(case: Case) -> tuple[Written, ...]:
     """The definitions that it uses, the steps of its function, then its derivatives."""
-    claims = sorted(_claims(case), key=lambda written: written.line)
-    lines = dict.fromkeys([*_function(case), *claims, *_kernel(case)])
+    claimed = sorted(_claims(case), key=lambda written: written.line)
+    lines = dict.fromkeys([*_function(case), *claimed, *_kernel(case)])
     return (*_definitions(_expressions(case)), *lines)
 
 
@@ -108,7 +108,7 @@ def _expressions(case: Case) -> Iterator[Expression]:
         yield from (one for one in listed if isinstance(one, Expression))
 
 
-def _of_formula(formula: Formulas | Linked) -> Iterator[Expression]:
+def _of_formula(formula: claims.Written) -> Iterator[Expression]:
     match formula:
         case Formula():
             yield formula.expression

@@ -10,6 +10,7 @@ from gradcheck.errors import ExpressionError
 from gradcheck.language.expression import Definition, Expression
 from gradcheck.language.leibniz import parse_link, parse_second
 from gradcheck.language.parser import parse
+from gradcheck.modes import JVP
 from gradcheck.report.html.markup import Markup, joined, tag
 from gradcheck.report.html.mathml import Typesetter
 from gradcheck.report.html.names import differential, listed, name
@@ -19,7 +20,6 @@ from gradcheck.results import Written
 _CARRIED: Final = re.compile(r"start: (.*), next: (.*)", re.DOTALL)
 _CALLED: Final = re.compile(r"(\w+)\((.*)\)", re.ASCII)
 _STEPWISE: Final = re.compile(r"\bd(\w+)\[t\]", re.ASCII)
-_JVP: Final = " (jvp)"
 
 
 class Formulas:
@@ -78,7 +78,7 @@ class Formulas:
 
     def quantity(self, text: str) -> Markup:
         """What a claim is about; empty where that is no derivative and no value."""
-        text = text.removesuffix(_JVP)
+        text = text.removesuffix(JVP)
         if (link := parse_link(_STEPWISE.sub(r"d\1", text))) is not None:
             above = _at_every_step(link.output) if "[t]" in text else name(link.output)
             fraction = quotient(above, name(link.input))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from gradcheck.modes import JVP
 from gradcheck.report.order import WORST_FIRST
 from gradcheck.results import Result, Standing, Written
 
@@ -31,7 +32,7 @@ def mark_of(line: Written, marks: Marks) -> tuple[str, Standing | None]:
 
     Results call lines of a pass by what they are of, and say which pass.
     """
-    ends = {"derivative": ("",), "backward": ("", "[t]"), "jvp": (" (jvp)",)}
+    ends = {"derivative": ("",), "backward": ("", "[t]"), "jvp": (JVP,)}
     for end in ends.get(line.kind, ()):
         if standing := marks.get((f"{line.name}{end}", line.formula)):
             return f"{line.name}{end} = {line.formula}", standing
