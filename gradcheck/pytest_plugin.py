@@ -8,10 +8,9 @@ from __future__ import annotations
 import atexit
 import functools
 import gc
-import os
 import re
 import shlex
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -24,6 +23,7 @@ from gradcheck.errors import (
     InvalidCaseError,
     UsageError,
 )
+from gradcheck.pytest_teller import GITHUB, HTML, Teller, shown
 from gradcheck.report.actions import CHOICES, is_told
 
 if TYPE_CHECKING:
@@ -31,12 +31,8 @@ if TYPE_CHECKING:
     from gradcheck.checker import Checker
     from gradcheck.imports import Imports
     from gradcheck.jobs import Job
-    from gradcheck.report.html.reader import Html
-    from gradcheck.report.run_report import Reader
 
 _ALLOW_IMPORT: Final = "--gradcheck-allow-import"
-_GITHUB: Final = "--gradcheck-github"
-_HTML: Final = "--gradcheck-html"
 _CHECKER: Final = pytest.StashKey["Checker"]()
 
 
@@ -55,13 +51,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="let cases import functions from this module, and from all below it.",
     )
     group.addoption(
-        _GITHUB,
+        GITHUB,
         choices=CHOICES,
         default="auto",
         help="annotations and a step's summary in GitHub Actions.",
     )
     group.addoption(
-        _HTML,
+        HTML,
         metavar="FILE",
         type=Path,
         help="write a page to look at here too.",
@@ -100,7 +96,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _is_told(config: pytest.Config) -> bool:
     """Whether anybody is to be told of all that was found."""
-    return is_told(config.getoption(_GITHUB)) or config.getoption(_HTML) is not None
+    return is_told(config.getoption(GITHUB)) or config.getoption(HTML) is not None
 
 
 def _allowed(config: pytest.Config) -> list[str]:
@@ -166,75 +162,6 @@ def pytest_runtest_makereport(
     return report
 
 
-class Teller:
-    """Collects what items found, in whichever process, and tells it at the end."""
-
-    def __init__(self, config: pytest.Config) -> None:
-        self.records: list[dict[str, Any]] = []
-        self.problems: list[dict[str, Any]] = []
-        self._tells_github = is_told(config.getoption(_GITHUB))
-        self._html = _page(config.getoption(_HTML))
-
-    def pytest_sessionstart(self, session: pytest.Session) -> None:
-        self.session = session
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.records += getattr(report, "gradcheck_records", [])
-        self.problems += getattr(report, "gradcheck_problems", [])
-
-    def pytest_terminal_summary(
-        self, terminalreporter: pytest.TerminalReporter, exitstatus: pytest.ExitCode
-    ) -> None:
-        readers: list[Reader] = [self._html] if self._html else []
-        if self._tells_github and (self.records or self.problems):
-            from gradcheck.report.github import GitHub
-
-            terminalreporter.ensure_newline()
-            readers.append(GitHub(terminalreporter.write_line))
-        if readers:
-            is_whole = exitstatus != pytest.ExitCode.INTERRUPTED
-            self._tell(readers, terminalreporter, is_whole=is_whole)
-
-    def _tell(
-        self, readers: Sequence[Reader], terminal: pytest.TerminalReporter, *, is_whole: bool
-    ) -> None:
-        from gradcheck.casefile.problems import Problem
-        from gradcheck.records import result_of
-        from gradcheck.report.run_report import STOPPED
-        from gradcheck.report.terminal import total
-        from gradcheck.results import Summary
-
-        problems = [Problem(**problem) for problem in self.problems]
-        results = list(map(result_of, self.records))
-        summary = Summary(problems=len(problems))
-        for result in results:
-            summary.add(result)
-        for reader in readers:
-            for problem in problems:
-                reader.problem(problem)
-            for result in results:
-                reader.result(result)
-            try:
-                reader.finish(total(summary).plain, *([] if is_whole else [STOPPED]))
-            except UsageError as error:
-                terminal.write_line(f"ERROR: {error}", red=True)
-                self.session.exitstatus = pytest.ExitCode.USAGE_ERROR
-
-
-def _page(path: Path | None) -> Html | None:
-    """What makes the page, where one is asked for."""
-    if path is None:
-        return None
-    from gradcheck.report.html.reader import Html
-
-    if path.name.endswith(".grad.yaml"):
-        raise pytest.UsageError(f"{_HTML} would write over the case file {path}")
-    try:
-        return Html(path)
-    except UsageError as error:
-        raise pytest.UsageError(f"{_HTML}: {error}") from None
-
-
 class CaseFile(pytest.File):
     """A case file; each of its cases is an item for each dtype and device that it runs in."""
 
@@ -244,7 +171,7 @@ class CaseFile(pytest.File):
 
         _leave_quickly()
         _checker(self.config)  # which gets ready while files are read
-        file = load(self.path, _shown(self.path, self.config))
+        file = load(self.path, shown(self.path, self.config))
         _register(self.config, {tag for case in file.cases for tag in case.tags})
         for name, problems in _by_case(file.problems).items():
             yield self._item(InvalidItem, f"{name}[invalid]", problems=problems)
@@ -270,14 +197,6 @@ def _leave_quickly() -> None:
     Among torch's objects it takes half a second, and finds what ends with the process anyway.
     """
     atexit.register(gc.freeze)
-
-
-def _shown(path: Path, config: pytest.Config) -> str:
-    """The path as messages have it: from where pytest was started, if that is on the same drive."""
-    try:
-        return Path(os.path.relpath(path, config.invocation_params.dir)).as_posix()
-    except ValueError:
-        return path.as_posix()
 
 
 def _register(config: pytest.Config, tags: Iterable[str]) -> None:

@@ -23,7 +23,7 @@ def run_files(
     with Progress(report.console, sum(map(len, work.values()))) as progress:
         for file, listed in work.items():
             summary = Summary()
-            for job, then in progress.track(zip(listed, [*listed[1:], None], strict=True)):
+            for job, then in progress.track(zip(listed, [*listed[1:], None], strict=False)):
                 with closing(checker.run(job, then)) as results:
                     for result in results:
                         shown = report.result(result)

@@ -519,6 +519,27 @@ cases:
 """
 
 
+KILLS = """
+import os, signal
+
+def pytest_runtest_call(item):
+    if item.name.startswith("cube"):
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_case_of_a_worker_that_is_killed_fails_by_name_and_github_is_told(files, run, pytester):
+    files(a=GOOD)
+    pytester.makeconftest(KILLS)
+    done = run("-n", "2", "--gradcheck-github", "on", "--gradcheck-html", "page.html")
+    done.assert_outcomes(passed=4, failed=1)
+    (annotation,) = [line for line in done.outlines if line.startswith("::error")]
+    assert "a.grad.yaml,line=9," in annotation
+    assert "crashed while running 'a.grad.yaml::cube[float64-cpu]'" in annotation
+    page = (pytester.path / "page.html").read_text(encoding="utf-8")
+    assert "1 in error" in page
+
+
 SHUFFLED = """
 import json, os, random
 

@@ -10,8 +10,9 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from gradcheck import cli, run_files
+from gradcheck import cli
 from gradcheck.casefile.problems import Problem
+from gradcheck.checker import Checker
 from gradcheck.report.html.page import page
 from gradcheck.report.html.reader import Html
 from gradcheck.results import Change, Result
@@ -128,13 +129,13 @@ def test_a_run_without_cases_has_a_page_that_says_so(command, tmp_path):
 
 
 def test_a_run_that_is_interrupted_leaves_what_it_knew(command, tmp_path, monkeypatch):
-    def interrupted(job):
-        yield from run(job)
+    def interrupted(checker, job, then):
+        yield from run(checker, job, then)
         if job.case.name == "wrong":
             raise KeyboardInterrupt
 
-    run = run_files.run
-    monkeypatch.setattr(run_files, "run", interrupted)
+    run = Checker.run
+    monkeypatch.setattr(Checker, "run", interrupted)
     command("run", "a.grad.yaml", "--html", "page.html", code=130)
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "the run was stopped before its end: not all was looked at" in text
