@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from gradcheck.casefile.document import Document, Path
-from gradcheck.casefile.models import PYTHON, Case, Imported
+from gradcheck.casefile.models import PYTHON, Case, Imported, State
 from gradcheck.casefile.problems import Problem
 from gradcheck.language.spelling import suggestion
 
@@ -119,6 +119,8 @@ class _Errors:
             return _none_of(context["given"], context["known"])
         if kind == "expected" and error["input"] is None and path[-2] in _FORMULAS:
             return f"`{path[-1]}` is left to write: its formula stands here"
+        if kind == "expected" and path[-2] == "derivatives" and _is_carried(error["input"]):
+            return "what is computed at every step belongs in `recurrence: {dh/dw: {start, next}}`"
         expected = error["msg"] if kind == "expected" else self._expected(error)
         return f"expected {expected}, found {self._found(error['input'], context, path)}"
 
@@ -190,6 +192,11 @@ class _Errors:
         models = self._models(loc[:-1]) if loc else []
         fields = (model.model_fields.get(str(loc[-1])) for model in models)
         return next((field for field in fields if field is not None), None)
+
+
+def _is_carried(given: Any) -> bool:
+    """Whether it is written as a recurrence's state, or a state's derivative."""
+    return isinstance(given, dict) and {*given} == {*State.model_fields}
 
 
 def _length(data: Any) -> int:

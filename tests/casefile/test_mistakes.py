@@ -234,8 +234,12 @@ MISTAKES = {
         "4:28: expected a formula, found a mapping",
     ),
     "a derivative that is a mapping": (
-        case(derivatives="{x: {start: 1, next: 2}}"),
+        case(derivatives="{x: {y: 2}}"),
         "4:22: expected a formula, or a list of alternative formulas, found a mapping",
+    ),
+    "a derivative at every step beside the recurrence": (
+        case(derivatives="{x: {start: 1, next: 2}}"),
+        "4:22: what is computed at every step belongs in `recurrence: {dh/dw: {start, next}}`",
     ),
     "expect that is a number": (
         case(expect="9"),
@@ -1165,7 +1169,7 @@ def test_a_file_without_cases(text, problem):
         (
             ONE + "defaults: {function: x}\n",
             "6:12: unknown key `function`: known are devices, digits, dtypes, resolution, samples, "
-            "source, tags",
+            "source, tags, timeout",
         ),
         (
             ONE + "defaults: {devices: gpu}\n",
