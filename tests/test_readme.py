@@ -14,6 +14,12 @@ from gradcheck.report.terminal import STYLE
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "cases" / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "tests" / "benchmarks" / "README.md",
+]
 
 
 def blocks(language: str, text: str = README) -> list[str]:
@@ -114,6 +120,23 @@ def test_the_kernel_passes_and_without_its_sum_prints_the_block_shown(tmp_path):
 def test_the_section_on_kernels_is_short():
     section = README[README.index("## Checking a kernel") : README.index("## Case files")]
     assert len(section.splitlines()) <= 40
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere_and_nothing_is_left_to_fill_in(document):
+    text = document.read_text(encoding="utf-8")
+    assert re.findall(r"@[A-Z_]+@|TODO|TBD", text) == []
+    for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", text):
+        name, _, anchor = link.partition("#")
+        target = document.parent / name if name else document
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def anchors(document: Path) -> set[str]:
+    """What GitHub calls the headings."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
 def test_the_readme_is_short():
