@@ -24,7 +24,7 @@ function charts(results, open) {
       const range = [-18, 0];
       columns.push(element("div", {}, element("p", {}, "resolution reached; dashed, what is asked for"),
         lane("resolution", "", reached.map(Math.log10), range, (low, high) => `1e${low.toFixed(1)} to 1e${high.toFixed(1)}`, asked),
-        scale(range, [-18, -15, -12, -9, -6, -3, 0], (power) => (power === -18 ? "≤1e-18" : `1e${power}`))));
+        scale(range, [-18, -12, -6, 0], (power) => (power === -18 ? "≤1e-18" : `1e${power}`))));
     }
     parts.push(element("div", { className: "chart" }, element("h2", {}, name), element("div", { className: "pair" }, ...columns)));
   }

@@ -84,6 +84,7 @@ function clear() {
 }
 
 function show(view) {
+  if (view !== state.view) history.pushState(null, "", location.href); // which Back leads to
   state.view = view;
   $("search").value = state.q;
   render();
@@ -173,6 +174,9 @@ function extend() {
 new IntersectionObserver((seen) => {
   if (seen.some((one) => one.isIntersecting) && shownRows < groups.length) extend();
 }, { rootMargin: "600px" }).observe($("more"));
+
+// Paper cannot be scrolled
+window.addEventListener("beforeprint", () => { while (shownRows < groups.length) extend(); });
 
 function row(found) {
   const [worst] = found, { claim } = worst;

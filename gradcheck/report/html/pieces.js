@@ -2,6 +2,7 @@
 // What Python drew of one result comes alive: the number line zooms, the heat map tells its cells.
 
 const SVG = "http://www.w3.org/2000/svg";
+const CHARACTER = 6.7; // as wide as one of a scale is, in pixels
 
 function element(name, properties = {}, ...children) {
   const made = document.createElement(name);
@@ -33,7 +34,7 @@ function enliven(root) {
 function zoomable(figure) {
   const { truth, half, all, near } = figure.dataset;
   const ends = [half, all, near].map(number);
-  const least = Math.max(Math.min(...ends) / 1e3, 1e-300), most = Math.min(Math.max(...ends) * 1e3, 1e300);
+  const least = Math.max(Math.min(...ends) / 1e3, 1e-300), most = Math.min(Math.max(...ends) * 1e3, 1e307);
   const balls = [...figure.querySelectorAll(".gc-ball")];
   const band = Math.max(...balls.filter((b) => b.classList.contains("gc-truth")).map((b) => number(b.dataset.radius)), 0);
   const axis = figure.querySelector(".gc-axis svg");
@@ -71,7 +72,7 @@ function zoomable(figure) {
     slider.value = -Math.log10(shown);
     width.textContent = `± ${shown.toExponential(1)}`;
     for (const ball of balls) place(ball, number(ball.dataset.offset), number(ball.dataset.radius));
-    axis.replaceChildren(...ticks(number(truth), shown));
+    axis.replaceChildren(...ticks(number(truth), shown, axis.clientWidth));
   }
 
   function place(ball, offset, radius) {
@@ -91,20 +92,28 @@ function zoomable(figure) {
     beyond.textContent = Number.isFinite(offset) ? arrow : "not finite";
   }
   show(shown);
+  // And once it is on the page, where it has a width
+  new ResizeObserver(() => show(shown)).observe(figure);
 }
 
-// At round numbers; at distances where the truth's own digits would not tell them apart.
-function* ticks(truth, half) {
+// At round numbers; at distances where the truth's own digits would not tell them apart. As many
+// have a label as there is room for, by multiples, so that the truth's is among them.
+function* ticks(truth, half, pixels) {
   const step = round(half / 2.2);
   const isNear = !(step > Math.abs(truth) * 1e-9);
   const origin = isNear ? 0 : truth;
   const places = Math.max(0, Math.min(20, -Math.floor(Math.log10(step))));
   const plain = (value) => (Math.abs(value) < 1e6 && places < 12 ? value.toFixed(places) : value.toPrecision(3)).replace("-", "−");
-  for (let count = Math.ceil((origin - half) / step); count * step <= origin + half; count += 1) {
+  const counts = [];
+  for (let count = Math.ceil((origin - half) / step); count * step <= origin + half; count += 1) counts.push(count);
+  const label = (count) => (!isNear ? plain(count * step) : count ? signed(count * step) : "truth");
+  const room = (100 * CHARACTER * Math.max(...counts.map((count) => label(count).length))) / pixels;
+  const every = Math.max(1, Math.ceil((room + 1) / ((50 * step) / half)));
+  for (const count of counts) {
     const x = 50 + (50 * (count * step - origin)) / half;
-    const label = !isNear ? plain(count * step) : count ? signed(count * step) : "truth";
     yield drawn("line", { x1: `${x}%`, x2: `${x}%`, y1: 0, y2: 4 });
-    if (x > 4 && x < 96) yield drawn("text", { x: `${x}%`, y: 16, "text-anchor": "middle" }, label);
+    if (count % every || Math.abs(x - 50) > 51 - room / 2) continue;
+    yield drawn("text", { x: `${x}%`, y: 16, "text-anchor": "middle" }, label(count));
   }
 }
 

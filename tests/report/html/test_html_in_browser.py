@@ -5,6 +5,7 @@ import math
 import random
 import re
 import time
+from itertools import pairwise
 
 import browser
 import pytest
@@ -399,7 +400,7 @@ def test_what_names_hold_is_text(opened):
 
 
 @pytest.mark.parametrize("hash", ["", "#view=digits", "#view=time"])
-@pytest.mark.parametrize("width", [375, 700, 1300])
+@pytest.mark.parametrize("width", [320, 700, 1300])
 def test_nothing_is_wider_than_the_screen(opened, width, hash):
     page = opened(hash, width=width)
     assert fits(page)
@@ -472,3 +473,67 @@ def test_a_thousand_cases_are_there_at_once(opened, tmp_path, verdict):
     browser.expect(page.locator(".row")).not_to_have_count(80)
     page.locator("#search").fill("case_999 ")
     assert cases(page) == ["case_999"]
+
+
+def test_what_is_opened_shows_all_of_its_name(opened, tmp_path):
+    page = opened(at=written(tmp_path / "long.html", [scalar(case=LONG)]))
+    name = page.locator(".what").first
+    is_cut = "one => one.scrollWidth > one.clientWidth"
+    assert name.evaluate(is_cut)
+    open_case(page, LONG)
+    assert not name.evaluate(is_cut)
+
+
+def test_a_long_name_leaves_room_for_its_digits(opened, tmp_path):
+    page = opened("#view=digits", at=written(tmp_path / "long.html", [result(case=LONG)]))
+    table = page.locator(".weakest").bounding_box()
+    around = page.locator("#digits .scroll").bounding_box()
+    assert table["width"] <= around["width"]
+
+
+@pytest.mark.parametrize("width", [320, 1300])
+@pytest.mark.parametrize("size", [1e-299, 1.0, 1e300])
+def test_labels_of_the_scale_keep_apart_and_all_is_within(opened, tmp_path, width, size):
+    one = EntryAnswers(
+        "dz/dx", (), {"handwritten": Answer(2 * size, 0.0), "exact": Answer(size, 0.0)}
+    )
+    page = opened(width=width, at=written(tmp_path / "scale.html", [scalar(entries=(one,))]))
+    line = open_case(page, "scalar").locator(".gc-line")
+    assert float(line.locator(".gc-is-handwritten circle").get_attribute("cx")[:-1]) < 100
+    for _ in range(6):
+        boxes = [text.bounding_box() for text in line.locator(".gc-axis text").all()]
+        assert len(boxes) > 1
+        for left, right in pairwise(sorted(boxes, key=lambda box: box["x"])):
+            assert left["x"] + left["width"] < right["x"]
+        line.get_by_title("zoom in").click()
+
+
+def test_back_leads_from_a_claim_to_the_view_that_showed_it(opened):
+    page = opened("#view=digits&dtype=float64")
+    page.locator("#digits .weakest button").first.click()
+    page.locator(".detail").wait_for()
+    page.go_back()
+    browser.expect(page.locator("#digits")).to_be_visible()
+    assert page.url.endswith("#view=digits&dtype=float64")
+    page.go_forward()
+    page.locator(".detail").wait_for()
+
+
+def test_paper_has_all_rows(opened, tmp_path):
+    page = opened(at=written(tmp_path / "many.html", many("pass", 0)))
+    assert page.locator(".row").count() < 200
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator(".row").count() == 1000
+
+
+def test_a_readers_own_colours_leave_what_is_told_by_colour(opened):
+    page = opened("#verdict=fail")
+    page.emulate_media(forced_colors="active")
+    open_case(page, "tensor")
+    colour = "one => getComputedStyle(one).backgroundColor"
+    bars, legend = page.locator("header .bar i"), page.locator(".gc-heat i")
+    assert len({one.evaluate(colour) for one in bars.all()}) > 2
+    assert len({one.evaluate(colour) for one in legend.all()}) > 5
+    outline = "one => getComputedStyle(one).outlineStyle"
+    assert facet(page, "verdict", "fail").evaluate(outline) == "solid"
+    assert facet(page, "verdict", "pass").evaluate(outline) == "none"
