@@ -99,3 +99,23 @@ def test_what_the_notebook_shows_is_drawn(outputs, tmp_path):
         assert all(30 < box["height"] < 50 and box["width"] > 100 for box in boxes)
         assert page.locator(".gc-cells svg").bounding_box()["width"] > 100
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.skipif(browser.program() is None, reason=browser.ADVICE)
+def test_a_report_is_dark_where_the_notebook_says_that_it_is(tmp_path):
+    dark = (
+        'data-jp-theme-light="false"',
+        'class="vscode-dark"',
+        'data-vscode-theme-kind="vscode-high-contrast"',
+        'theme="dark"',
+    )
+    shown = gradcheck.check("x", {"x": 1.0}, derivatives={"x": "1"})._repr_html_()
+    path = tmp_path / "themes.html"
+    path.write_text("".join(f"<div {one}>{shown}</div>" for one in ("", *dark)), encoding="utf-8")
+    with browser.browser(browser.program()) as chromium:
+        page = chromium.new_page()
+        page.goto(path.as_uri())
+        schemes = page.locator(".gc-notebook").evaluate_all(
+            "all => all.map(one => getComputedStyle(one).colorScheme)"
+        )
+    assert schemes == ["light", *["dark"] * len(dark)]
