@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from gradcheck.ball import Array, Ball
-from gradcheck.results import ErrorMap
+from gradcheck.results import ErrorMap, dimensions_down
 
 MOST: Final = 64
 """Rows, and columns, of cells."""
@@ -18,13 +18,13 @@ MOST: Final = 64
 def error_map(truth: Ball, answers: Sequence[Ball], scale: float) -> ErrorMap | None:
     """The errors of answers, of the largest entry; None where there are no several entries.
 
-    An entry that overlaps the truth has 0. The last dimension lies along a row.
+    An entry that overlaps the truth has 0.
     """
     if not answers or truth.midpoint.size < 2:
         return None
     errors = np.max([_errors(truth, answer) for answer in answers], axis=0) / scale
     shape = errors.shape
-    rows = errors.reshape(math.prod(shape[:-1]), shape[-1])
+    rows = errors.reshape(math.prod(shape[: dimensions_down(shape)]), -1)
     return ErrorMap(shape, _cells(rows), int(np.count_nonzero(rows)))
 
 

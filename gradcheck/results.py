@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
@@ -51,12 +51,26 @@ class EntryAnswers:
     answers: Mapping[str, Answer]
 
 
+def dimensions_down(shape: Sequence[int]) -> int:
+    """How many dimensions lie down the rows of a picture, for it to be as square as can be.
+
+    A Jacobian, of dimensions of the output and then of the input, is no strip so.
+    """
+
+    def oblong(down: int) -> float:
+        rows, columns = math.prod(shape[:down]), math.prod(shape[down:])
+        return max(rows, columns) / min(rows, columns)
+
+    return min(reversed(range(len(shape))), key=oblong)
+
+
 @dataclass(frozen=True, slots=True)
 class ErrorMap:
     """How wrong an answer is by entry, of the largest entry; 0 where it overlaps the truth.
 
-    `shape` is that of the quantity, whose last dimension lies along a row. `cells` are as many as
-    its entries, or fewer, each with the largest error of those in it. `wrong` counts the entries.
+    `shape` is that of the quantity, whose first dimensions, `dimensions_down(shape)` of them, lie
+    down the rows, and whose others across. `cells` are as many as its entries, or fewer, each with
+    the largest error of those in it. `wrong` counts the entries.
     """
 
     shape: tuple[int, ...]

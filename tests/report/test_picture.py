@@ -6,7 +6,7 @@ import gradcheck
 from gradcheck.ball import Ball
 from gradcheck.error_map import MOST, error_map
 from gradcheck.report.picture import COLUMNS, ROWS, picture
-from gradcheck.results import ErrorMap
+from gradcheck.results import ErrorMap, dimensions_down
 
 
 def balls(truth, answer, radius=0.0):
@@ -41,6 +41,14 @@ def test_many_entries_are_drawn_as_few_cells_that_lose_no_error():
     assert {len(line) for line in lines[1:]} == {2 + COLUMNS}
     assert lines[-1][-1] == "█"
     assert sum(line.count("█") for line in lines[1:]) == 1
+
+
+def test_a_jacobian_is_drawn_as_a_matrix():
+    assert dimensions_down((3, 2, 3, 2)) == 2
+    assert [dimensions_down(shape) for shape in ((5,), (2, 9), (9, 1), (100, 3))] == [0, 1, 1, 1]
+    truth = np.eye(6).reshape(3, 2, 3, 2)
+    found = error_map(*balls(truth, 2 * truth)[:1], balls(truth, 2 * truth)[1:], 1.0)
+    np.testing.assert_array_equal(found.cells, np.eye(6))
 
 
 def test_shades_are_decades_of_the_largest_entry():

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Final
 
 from gradcheck.report.html.markup import Markup, tag
-from gradcheck.results import EntryAnswers, ErrorMap
+from gradcheck.results import EntryAnswers, ErrorMap, dimensions_down
 
 SHADES: Final = 8
 _LARGEST, _SMALLEST, _WIDTH = 22, 4, 320
@@ -51,6 +51,7 @@ def heat_map(errors: ErrorMap, worst: EntryAnswers | None) -> Markup:
         _legend(low, high, {step for row in steps for step in row}),
         class_="gc-heat",
         data_shape=",".join(map(str, errors.shape)),
+        data_down=dimensions_down(errors.shape),
         data_low=repr(low),
         data_high=repr(high),
         data_cells=base64.b64encode(bytes(step for row in steps for step in row)).decode(),
@@ -99,17 +100,17 @@ def _cell(errors: ErrorMap, worst: EntryAnswers | None) -> tuple[int, int] | Non
     """The row and column of the worst entry's cell."""
     if worst is None or len(worst.index) != len(errors.shape):
         return None
-    row = 0
-    for index, length in zip(worst.index[:-1], errors.shape[:-1], strict=True):
-        row = row * length + index
-    rows, columns = math.prod(errors.shape[:-1]), errors.shape[-1]
-    across = len(errors.cells[0])
-    return _part(row, rows, len(errors.cells)), _part(worst.index[-1], columns, across)
+    down = dimensions_down(errors.shape)
+    row = _part(worst.index[:down], errors.shape[:down], len(errors.cells))
+    return row, _part(worst.index[down:], errors.shape[down:], len(errors.cells[0]))
 
 
-def _part(index: int, count: int, cells: int) -> int:
+def _part(indices: Sequence[int], lengths: Sequence[int], cells: int) -> int:
     """Which of some cells an entry is dealt to; see `gradcheck.error_map.starts`."""
-    return ((index + 1) * cells - 1) // count
+    number = 0
+    for index, length in zip(indices, lengths, strict=True):
+        number = number * length + index
+    return ((number + 1) * cells - 1) // math.prod(lengths)
 
 
 def _mark(at: tuple[int, int]) -> Markup:

@@ -145,7 +145,7 @@ function pinched(target, zoom) {
 
 function readable(figure) {
   const cells = atob(figure.dataset.cells);
-  const shape = figure.dataset.shape.split(",").map(Number);
+  const shape = figure.dataset.shape.split(",").map(Number), down = Number(figure.dataset.down);
   const holder = figure.querySelector(".gc-cells"), svg = holder.querySelector("svg");
   const [columns, rows] = svg.getAttribute("viewBox").split(" ").slice(2).map(Number);
   const readout = figure.querySelector(".gc-readout"), worst = [...readout.childNodes];
@@ -155,18 +155,18 @@ function readable(figure) {
   svg.append(cursor);
   let row = 0, column = 0;
 
-  const total = shape.slice(0, -1).reduce((a, b) => a * b, 1);
-  const between = (cell, count, all) => {
+  // The indices of the first entry of a cell, and of the last, in the dimensions that lie along one side
+  function between(cell, count, lengths) {
+    if (!lengths.length) return "";
+    const all = lengths.reduce((a, b) => a * b);
     const first = Math.floor((cell * all) / count), last = Math.floor(((cell + 1) * all) / count) - 1;
-    return last > first ? [first, last] : [first];
-  };
-  // An index of rows is one of all dimensions but the last.
-  const spelled = (index) => shape.slice(0, -1).reduceRight(([found, left], length) => [[left % length, ...found], Math.floor(left / length)], [[], index])[0].join(", ");
+    const spelled = (index) => lengths.reduceRight(([found, left], length) => [[left % length, ...found], Math.floor(left / length)], [[], index])[0].join(", ");
+    return `[${(last > first ? [first, last] : [first]).map(spelled).join(" – ")}]`;
+  }
   const percent = (value) => (value >= 1e-3 && value < 100 ? `${Number((value * 100).toPrecision(2))} %` : `${value.toExponential(1)} of the largest entry`);
 
   function say() {
-    const lines = between(row, rows, total), across = between(column, columns, shape.at(-1)).join("–");
-    const place = shape.length > 1 ? `[${lines.map(spelled).join("]–[")}][${across}]` : `[${across}]`;
+    const place = between(row, rows, shape.slice(0, down)) + between(column, columns, shape.slice(down));
     const code = cells.charCodeAt(row * columns + column);
     const low = number(figure.dataset.low), high = number(figure.dataset.high);
     const error = code === 0 ? "right" : code === 255 ? "not finite" : `off by ${percent(low * (high / low) ** ((code - 1) / 253))}`;

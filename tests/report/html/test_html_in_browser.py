@@ -342,6 +342,21 @@ def test_a_tensor_shows_where_it_is_wrong(opened):
     assert detail.locator(".gc-scroll tbody tr").count() == 3
 
 
+def test_an_entry_of_a_jacobian_is_told_by_both_its_indices(opened, tmp_path):
+    cells = tuple(tuple(0.5 * (row == column) for column in range(6)) for row in range(6))
+    errors = ErrorMap((3, 2, 3, 2), cells, 6)
+    worst = (entry("dout[2, 0]/dx[2, 0]", (2, 0, 2, 0)),)
+    at = written(tmp_path / "jacobian.html", [tensor(errors=errors, entries=worst)])
+    page = opened(at=at)
+    heat = open_case(page, "tensor").locator(".gc-heat")
+    mark = heat.locator(".gc-mark").first
+    assert (mark.get_attribute("x"), mark.get_attribute("y")) == ("4", "4")
+    heat.locator(".gc-cells").focus()
+    for key in ("ArrowDown", "ArrowDown", "ArrowDown", "ArrowRight", "ArrowRight"):
+        page.keyboard.press(key)
+    assert heat.locator(".gc-readout").inner_text() == "[1, 1][1, 0] right"
+
+
 def test_results_of_one_claim_can_be_told_apart(opened):
     page = opened()
     detail = open_case(page, "scalar")

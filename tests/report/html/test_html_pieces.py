@@ -122,7 +122,7 @@ def test_the_worst_entry_is_marked_and_named():
 def test_an_entry_is_in_the_cell_that_its_error_was_dealt_to(count, cells):
     bounds = [*starts(count, cells), count]
     expected = [cell for cell in range(cells) for _ in range(bounds[cell], bounds[cell + 1])]
-    assert [_part(index, count, cells) for index in range(count)] == expected
+    assert [_part((index,), (count,), cells) for index in range(count)] == expected
 
 
 def test_no_text_ends_the_script_that_it_is_embedded_in():
