@@ -200,11 +200,11 @@ def test_nothing_slow_is_imported(folder, words, expected):
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_line_that_readme_shows_sets_a_shell_up(shell):
+def test_the_line_that_is_told_sets_a_shell_up(shell):
     if shell == "bash" and not shutil.which("bash"):
         pytest.skip("there is no bash here")
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert f"_GRADCHECK_COMPLETE={shell}_source gradcheck" in readme
+    told = (ROOT / "docs" / "running.md").read_text(encoding="utf-8")
+    assert f"_GRADCHECK_COMPLETE={shell}_source gradcheck" in told
     done = process(f"{shell}_source")
     assert done.returncode == 0
     assert f"_GRADCHECK_COMPLETE={shell}_complete" in done.stdout

@@ -12,7 +12,7 @@ from language_server import LanguageServer
 from gradcheck.cli import cli
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+TOLD = (ROOT / "docs" / "cases.md").read_text(encoding="utf-8")
 PROGRAM = language_server.program()
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason=language_server.ADVICE)
 
@@ -48,17 +48,17 @@ cases:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A project in which the schema is where README says that it is to be."""
+    """A project in which the schema is where users are told to have it."""
     folder = tmp_path_factory.mktemp("project")
-    assert "`gradcheck schema > gradcheck.schema.json`" in README
+    assert "`gradcheck schema > gradcheck.schema.json`" in TOLD
     schema = CliRunner().invoke(cli, ["schema"]).output
     (folder / "gradcheck.schema.json").write_text(schema, encoding="utf-8")
     return folder
 
 
 def the_line():
-    """README's first line of a file, for editors."""
-    return re.search(r"# yaml-language-server: [^`]+", README)[0]
+    """The first line of a file, for editors, as users are told."""
+    return re.search(r"# yaml-language-server: [^`]+", TOLD)[0]
 
 
 @pytest.fixture(scope="module", params=["line", "setting"])
@@ -68,7 +68,7 @@ def written(request, folder):
     if request.param == "line":
         head = the_line()
     else:
-        schemas = json.loads(re.search(r'`"yaml.schemas": (\{.*?\})`', README)[1])
+        schemas = json.loads(re.search(r'`"yaml.schemas": (\{.*?\})`', TOLD)[1])
     with LanguageServer(PROGRAM, folder, schemas) as server:
 
         def written(text, name):
