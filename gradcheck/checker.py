@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import pickle
@@ -10,25 +11,26 @@ import signal
 import sys
 import time
 import warnings
-from collections import deque
 from collections.abc import Generator, Iterator
-from functools import partial
+from itertools import takewhile
 from multiprocessing.connection import wait
 from multiprocessing.reduction import ForkingPickler
 from types import TracebackType
 from typing import Any, Final, Self
 
-from gradcheck import devices
+from gradcheck import devices, serving
 from gradcheck.casefile.case import Case
 from gradcheck.devices import Devices
 from gradcheck.errors import CheckerDiedError
 from gradcheck.frames import is_the_users, shown
 from gradcheck.jobs import Job
 from gradcheck.results import Result
-from gradcheck.serving import Line, Wanted, serve
+from gradcheck.serving import UNTIMED, Line, Wanted, serve
 
 _FRAME: Final = re.compile(r'  File "(.+)", line (\d+) in (.+)')
 """A line of what faulthandler tells."""
+_THREAD: Final = re.compile(r"^(?=(?:Current thread|Thread) 0x)", re.MULTILINE)
+"""Where it begins with a thread: the first one of a process comes last."""
 _TOO_LATE: Final = "Timeout ("
 """How that begins where time was up."""
 _MOST: Final = 1 << 16
@@ -116,6 +118,8 @@ class Checker:
 
     def _run_apart(self, job: Job, then: Job | None) -> Iterator[Result]:
         start = time.perf_counter()
+        if self._process is not None and not self._process.is_free_for(job):
+            self._drop()
         process = self._started()
         is_done = False
         try:
@@ -126,8 +130,13 @@ class Checker:
             yield job.result(verdict="error", notes=(str(error),), seconds=seconds)
         finally:
             if not is_done:
-                process.kill()
-                self._process = None
+                self._drop()
+
+    def _drop(self) -> None:
+        """Ends the process hard."""
+        if self._process is not None:
+            self._process.kill()
+            self._process = None
 
 
 class _Process:
@@ -157,6 +166,11 @@ class _Process:
         self._devices: Devices | None = None
         self._case: Case | None = None
         self._ahead: Job | None = None
+        self._is_timed = True
+
+    def is_free_for(self, job: Job) -> bool:
+        """Whether it has not been asked for another job, which nobody wants any more."""
+        return self._ahead is None or self._ahead is job
 
     @property
     def devices(self) -> Devices:
@@ -180,12 +194,12 @@ class _Process:
                 self._ask_ahead(then)
         except OSError:  # it died meanwhile
             raise self._death(job) from None
-        while (result := self._heard(job)) is not None:
+        # It ends itself in time, unless it is stopped or the user's code has taken its clock.
+        until = time.monotonic() + job.case.timeout + _PATIENCE
+        while (result := self._heard(job, until)) is not None:
             yield result
 
     def _ask(self, job: Job) -> None:
-        if self._ahead:  # it was asked for something that nobody wants any more
-            deque(iter(partial(self._heard, job), None), maxlen=0)
         self._connection.send_bytes(self._message(job))
         self._case = job.case
 
@@ -215,15 +229,19 @@ class _Process:
         if self._end != self._process.sentinel:
             os.close(self._end)
 
-    def _heard(self, job: Job | None) -> Any:
+    def _heard(self, job: Job | None, until: float = math.inf) -> Any:
         """What it says next; processes of its own may hold the pipe open when it is dead."""
         try:
             while not self._connection.poll(0):
                 ready = wait([self._bell, self._end], _PAUSE)
                 if self._bell in ready:
-                    os.read(self._bell.fileno(), _MOST)
+                    rings = os.read(self._bell.fileno(), _MOST)
+                    self._is_timed = self._is_timed and UNTIMED not in rings
                 elif self._end in ready and not self._connection.poll(0):
                     raise EOFError
+                elif job and self._is_timed and time.monotonic() > until:
+                    self._process.kill()
+                    raise self._ended(job)
             return self._connection.recv()
         except (EOFError, OSError):
             raise self._death(job) from None
@@ -233,21 +251,35 @@ class _Process:
         self._process.join(_PATIENCE)
         is_told = self._last_words.poll(0)
         told = os.read(self._last_words.fileno(), _MOST).decode(errors="replace") if is_told else ""
-        frames = (found for found in map(_FRAME.fullmatch, told.splitlines()) if found)
-        own = next((one for one in frames if is_the_users(one[1])), None)
-        where = f" at {shown(own[1])}:{own[2]} in {own[3]}" if own else ""
+        where = _where(told)
         if job and told.startswith(_TOO_LATE):
-            limit = f"it was ended after {job.case.timeout:g} s{where}"
-            return CheckerDiedError(f"{limit}: it needs a longer `timeout`, or less to do")
+            return self._ended(job, where)
         which = "the process that checked it" if job else "the process that checks cases"
         return CheckerDiedError(f"{which} {_ending(self._process.exitcode)}{where}")
+
+    def _ended(self, job: Job, where: str = "") -> CheckerDiedError:
+        limit = f"it was ended after {job.case.timeout:g} s{where}"
+        return CheckerDiedError(f"{limit}: it needs a longer `timeout`, or less to do")
+
+
+def _where(told: str) -> str:
+    """The innermost of the user's own lines, in the thread that died or else in the first one."""
+    threads = _THREAD.split(told)
+    thread = next((one for one in threads if one.startswith("Current")), threads[-1])
+    lines = takewhile(lambda line: f'"{serving.__file__}"' not in line, thread.splitlines())
+    frames = (found for found in map(_FRAME.fullmatch, lines) if found)
+    own = next((one for one in frames if is_the_users(one[1])), None)
+    return f" at {shown(own[1])}:{own[2]} in {own[3]}" if own else ""
 
 
 def _ending(code: int | None) -> str:
     """How a process ended, by its exit code."""
-    if code is None or code >= 0:
+    if code is None:
+        return "no longer answers"
+    if code >= 0:
         return f"exited with code {code}"
-    name = signal.Signals(-code).name
+    named = {one.value: one.name for one in signal.Signals}
+    name = named.get(-code, f"signal {-code}")
     if -code == signal.SIGKILL:
         return f"was killed ({name}), as it is where memory runs out"
     return f"died of {name}"

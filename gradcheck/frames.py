@@ -23,7 +23,7 @@ _TORCHS: Final = _folder_of("torch")
 
 def account_of(error: BaseException) -> str:
     """An exception in words, and the lines of the user's own code that led to it, last first."""
-    lines = str(error).strip().splitlines() or [""]
+    lines = _text(error).strip().splitlines() or [""]
     what = f"{type(error).__name__}: {lines[0]}".removesuffix(": ")
     what = "; ".join([what, *getattr(error, "__notes__", ())])
     frames = [
@@ -32,6 +32,13 @@ def account_of(error: BaseException) -> str:
         if is_the_users(frame.filename)
     ]
     return ", from ".join([what, *reversed(frames[-_MOST:])])
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # it is the user's own, and cannot say
+        return ""
 
 
 def is_ours(error: BaseException) -> bool:

@@ -8,9 +8,10 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
 from types import FrameType
@@ -19,14 +20,18 @@ from typing import Any, Final, NamedTuple
 from gradcheck import devices
 from gradcheck.casefile.case import Case, DType
 from gradcheck.devices import Dealt, count_devices
+from gradcheck.frames import account_of
 from gradcheck.imports import Imports
 from gradcheck.jobs import Job
 from gradcheck.processes import die_with_parent
+from gradcheck.results import Result
 
 _SHORTEST: Final = 1e-3
 """Seconds."""
 _ENOUGH: Final = 1 << 14
 """Bytes that may wait to be heard: a pipe takes more."""
+UNTIMED: Final = b"!"
+"""A ring of the bell by which somebody may take as long as they like, as with a debugger."""
 
 
 class Wanted(NamedTuple):
@@ -52,6 +57,14 @@ class Line:
     last_words: Connection
     _unheard: int = 0
 
+    def is_ours_alone(self) -> None:
+        """Sees to it that no process that a user's function forks says anything, or keeps it open.
+
+        Such a process goes on where the function returns, as if it had been asked as well.
+        """
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.connection.close)
+
     def say(self, what: Any) -> None:
         """Part of an answer, or None at its end."""
         message = ForkingPickler.dumps(what)
@@ -59,7 +72,10 @@ class Line:
         self._unheard += len(message)
         if what is None or self._unheard > _ENOUGH:
             self._unheard = 0
-            os.write(self.bell.fileno(), b".")
+            self.ring()
+
+    def ring(self, how: bytes = b".") -> None:
+        os.write(self.bell.fileno(), how)
 
 
 def serve(line: Line, worker: int, inherited: tuple[Connection, int] | None) -> None:
@@ -74,14 +90,15 @@ def serve(line: Line, worker: int, inherited: tuple[Connection, int] | None) -> 
         inherited[0].close()
         os.dup2(inherited[1], 0)
         sys.stdin = os.fdopen(0, closefd=False)
-    _leave_debuggers_their_time()
+    _leave_debuggers_their_time(line)
+    line.is_ours_alone()
     dealt = Dealt.to(worker, os.environ, count_devices)
     if dealt.turn:
         os.environ["CUDA_VISIBLE_DEVICES"] = dealt.setting()
     last_words = line.last_words.fileno()
     faulthandler.enable(last_words)
-    with suppress(EOFError, BrokenPipeError):
-        here = devices.available()
+    here = devices.available()
+    with suppress(EOFError, OSError):  # nobody asks any more
         line.say(dealt.named(here))
         case: Case | None = None
         while wanted := line.connection.recv():
@@ -99,24 +116,29 @@ def serve(line: Line, worker: int, inherited: tuple[Connection, int] | None) -> 
 def _answer(job: Job, say: Callable[[Any], None]) -> None:
     from gradcheck.runner import run
 
-    try:
-        for result in run(job):
-            say(result)
-    except BrokenPipeError:
-        raise
-    except BaseException as error:
-        note = f"{type(error).__name__}: {error}; please report it"
-        say(job.result(verdict="error", notes=(note,)))
-    sys.stdout.flush()
+    for result in iter(partial(_next, run(job), job), None):
+        say(result)
+    with suppress(Exception):  # a function may have closed it, or put something else in its place
+        sys.stdout.flush()
     say(None)
 
 
-def _leave_debuggers_their_time() -> None:
+def _next(results: Iterator[Result], job: Job) -> Result | None:
+    """The next result, or None at the end."""
+    try:
+        return next(results, None)
+    except BaseException as error:  # as a function raises that ends a test
+        report = "; please report it" if isinstance(error, Exception) else ""
+        return job.result(verdict="error", notes=(account_of(error) + report,))
+
+
+def _leave_debuggers_their_time(line: Line) -> None:
     """Sees to it that a `breakpoint()` may take as long as somebody likes."""
     set_trace = bdb.Bdb.set_trace
 
     def untimed(self: bdb.Bdb, frame: FrameType | None = None, *others: Any) -> None:
         faulthandler.cancel_dump_traceback_later()
+        line.ring(UNTIMED)
         set_trace(self, frame or sys._getframe(1), *others)
 
     bdb.Bdb.set_trace = untimed  # type: ignore[method-assign]

@@ -20,7 +20,7 @@ from gradcheck.jobs import jobs
 from gradcheck.runner import run
 
 MODULE = """
-import ctypes, os, signal, sys, time, torch
+import ctypes, faulthandler, os, signal, sys, time, torch
 
 class Square(torch.autograd.Function):
     @staticmethod
@@ -67,6 +67,31 @@ def stops(x):
 def which(x):
     print("device", os.environ.get("CUDA_VISIBLE_DEVICES"))
     return x * x
+
+def stands(x):
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+def loses_count(x):
+    faulthandler.cancel_dump_traceback_later()
+    time.sleep(1000)
+
+def strange(x):
+    os.kill(os.getpid(), 40)
+
+def forks(x):
+    os.fork()
+    return x * x
+
+def speechless(x):
+    sys.stdout = None
+    return x * x
+
+class Odd(BaseException):
+    def __str__(self):
+        raise ValueError
+
+def ends_a_test(x):
+    raise Odd
 """
 ENTRY = '  {0}: {{function: {{python: "rough:{0}"}}, inputs: {{x: 3.0}}, conditions: none{1}}}\n'
 FORMULA = "  formula: {function: x**2, inputs: {x: 3.0}, derivatives: {x: 2*x}}\n"
@@ -121,6 +146,38 @@ def test_a_case_over_its_time_is_ended_also_where_native_code_holds_the_interpre
     assert found == {
         "sleeps": ("error", f"{ended} rough.py:{line('time.sleep')} in sleeps: {advice}"),
         "holds": ("error", f"{ended} rough.py:{line('PyDLL')} in holds: {advice}"),
+        "formula": ("pass", ""),
+    }
+
+
+def test_a_case_is_ended_though_its_process_stands_still_or_has_lost_its_clock(folder):
+    found = told(folder, "stands", "loses_count", "formula", timeout=1)
+    assert [verdict for verdict, _ in found.values()] == ["error", "error", "pass"]
+    assert found["stands"][1].startswith("it was ended after 1 s")
+    assert found["loses_count"][1].startswith("it was ended after 1 s")
+
+
+def test_where_a_case_ended_is_told_of_its_own_thread_and_of_nothing_around_it():
+    around = f'  File "{checkers.serving.__file__}", line 9 in serve\n  File "/a.py", line 8 in g\n'
+    own = '  File "/c.py", line 1 in f\n'
+    other = 'Thread 0x2 (most recent call first):\n  File "/b.py", line 7 in aside\n\n'
+    late = f"Timeout (0:00:01)!\n{other}Thread 0x1 (most recent call first):\n"
+    died = "Fatal\n\nCurrent thread 0x1 (most recent call first):\n"
+    assert checkers._where(late + around) == ""
+    assert checkers._where(late + own + around) == " at /c.py:1 in f"
+    assert checkers._where(died + own + around + other) == " at /c.py:1 in f"
+
+
+def test_what_a_function_leaves_behind_is_no_answer_and_ends_nothing(folder):
+    names = ("forks", "square", "speechless", "formula")
+    assert told(folder, *names, timeout=60) == dict.fromkeys(names, ("pass", ""))
+
+
+def test_the_reason_is_told_whatever_a_case_dies_of_or_raises(folder):
+    found = told(folder, "strange", "ends_a_test", "formula")
+    assert found == {
+        "strange": ("error", "the process that checked it died of signal 40"),
+        "ends_a_test": ("error", f"Odd, from rough.py:{line('raise Odd')} in ends_a_test"),
         "formula": ("pass", ""),
     }
 
@@ -184,6 +241,15 @@ def test_results_that_nobody_waits_for_disturb_no_later_ones(folder):
         results = checker.run(first)
         next(results)
         results.close()
+        assert [r.case for r in checker.run(second)] == ["formula"]
+
+
+def test_a_job_that_is_not_the_next_after_all_disturbs_no_other(folder):
+    first, second = cases(folder, "square", "formula")
+    with Checker() as checker:
+        assert [r.verdict for r in checker.run(first, second)] == ["pass"]
+        os.kill(checker._process._process.pid, signal.SIGSTOP)
+        assert [r.case for r in checker.run(first)] == ["square"]
         assert [r.case for r in checker.run(second)] == ["formula"]
 
 
