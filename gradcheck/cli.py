@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import os
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 REAL: Final = ("float64", "float32", "float16", "bfloat16")
 DTYPES: Final = (*REAL, "complex128", "complex64")
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 INTERNAL_ERROR, USAGE, NOTHING, INTERRUPTED, BROKEN_PIPE = 3, 4, 5, 130, 141
 
 
@@ -122,7 +124,11 @@ def _main() -> int:
     except SystemExit as done:
         # What click exits for by itself: a shell got its completions, or nobody reads the output.
         return BROKEN_PIPE if done.code else 0
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what waits to be written there
+            click.echo(f"gradcheck: the output cannot be written: {error.strerror}", err=True)
+            return USAGE
         click.echo("gradcheck: internal error, please report it:", err=True)
         traceback.print_exc()
         return INTERNAL_ERROR

@@ -109,8 +109,7 @@ class Dealt:
     def _names(self, here: Devices) -> list[str]:
         """The caller's names for what is found in that process."""
         count = len(here) - 1
-        turn = self.turn if count == len(self.visible) else 0  # else CUDA has not followed
-        return ["cpu", *(f"cuda:{(index + turn) % count}" for index in range(count))]
+        return ["cpu", *(f"cuda:{(index + self.turn) % count}" for index in range(count))]
 
 
 def count_devices() -> int:

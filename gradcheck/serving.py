@@ -92,12 +92,9 @@ def serve(line: Line, worker: int, inherited: tuple[Connection, int] | None) -> 
         sys.stdin = os.fdopen(0, closefd=False)
     _leave_debuggers_their_time(line)
     line.is_ours_alone()
-    dealt = Dealt.to(worker, os.environ, count_devices)
-    if dealt.turn:
-        os.environ["CUDA_VISIBLE_DEVICES"] = dealt.setting()
     last_words = line.last_words.fileno()
     faulthandler.enable(last_words)
-    here = devices.available()
+    dealt, here = _dealt(worker)
     with suppress(EOFError, OSError):  # nobody asks any more
         line.say(dealt.named(here))
         case: Case | None = None
@@ -111,6 +108,22 @@ def serve(line: Line, worker: int, inherited: tuple[Connection, int] | None) -> 
             faulthandler.dump_traceback_later(limit, exit=True, file=last_words)
             _answer(job, line.say)
             faulthandler.cancel_dump_traceback_later()
+
+
+def _dealt(worker: int) -> tuple[Dealt, devices.Devices]:
+    """The devices as this process has them, which it learns before CUDA is started."""
+    name = "CUDA_VISIBLE_DEVICES"
+    before, dealt = os.environ.get(name), Dealt.to(worker, os.environ, count_devices)
+    if not dealt.turn:
+        return dealt, devices.available()
+    os.environ[name] = dealt.setting()
+    here = devices.available()
+    if len(here) - 1 == len(dealt.visible):
+        return dealt, here
+    # Some in the caller's list are not there, and hide those that would be after them.
+    os.environ.pop(name)
+    os.environ |= {} if before is None else {name: before}
+    return Dealt(), devices.available()
 
 
 def _answer(job: Job, say: Callable[[Any], None]) -> None:

@@ -592,3 +592,13 @@ def test_what_is_allowed_is_the_name_of_a_module(kernel, command):
     assert str(result.exception) == (
         "`mycli/kernels.py` names no module: write it as in mykernels.norm"
     )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is full")
+def test_a_full_disk_under_the_output_is_one_line(write):
+    command = [sys.executable, "-m", "gradcheck", "run", str(write(GOOD))]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == 4
+    told = "gradcheck: the output cannot be written: No space left on device\n"
+    assert done.stderr == told

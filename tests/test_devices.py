@@ -1,11 +1,11 @@
+import os
 from pathlib import Path
 
 import pytest
-import torch
 
+from gradcheck import serving
 from gradcheck.casefile.load import load
 from gradcheck.devices import Dealt, available, choose
-from gradcheck.errors import UsageError
 from gradcheck.jobs import jobs
 from gradcheck.runner import run
 
@@ -115,29 +115,18 @@ def test_what_any_device_of_a_kind_will_do_for_is_run_on_the_workers_first(worke
     assert [order[int(place.removeprefix("cuda:"))] for place in places] == [kind_a, kind_b]
 
 
-def test_where_cuda_does_not_follow_the_list_nothing_is_mistaken_for_another():
-    dealt = Dealt.to(1, {}, lambda: 3)
-    assert dealt.named(TWO) == TWO
-    assert dealt.on("cuda:1", TWO, exact=True) == "cuda:1"
+@pytest.mark.parametrize("found", [{"0,99": 1, "99,0": 0}, {"0,99": 0, "99,0": 0}])
+def test_where_some_of_the_list_are_not_there_nothing_is_dealt(monkeypatch, found):
+    def here():
+        count = found[os.environ["CUDA_VISIBLE_DEVICES"]]
+        return {"cpu": "cpu", **{f"cuda:{index}": "A100" for index in range(count)}}
 
-
-@pytest.mark.parametrize("name", ["foo", "cpu:", "cuda:", "cuda:x", "CUDA", "", "cuda 1", "cuda:²"])
-def test_what_is_no_device_is_refused_rather_than_skipped(name):
-    with pytest.raises(UsageError) as caught:
-        choose([name], TWO)
-    assert str(caught.value) == f"`{name}` is none of auto, cpu, cuda, cuda:1 and all"
-
-
-def test_one_cuda_device_is_not_started_to_learn_its_kind(monkeypatch):
-    def started(index):
-        raise AssertionError("CUDA was started")
-
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setattr(torch.cuda, "get_device_name", started)
-    assert available() == {"cpu": "cpu", "cuda:0": "cuda"}
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: ["A100", "H100"][index])
-    assert available() == {"cpu": "cpu", "cuda:0": "A100", "cuda:1": "H100"}
+    monkeypatch.setattr("gradcheck.devices.available", here)
+    for worker in (0, 1):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,99")
+        dealt, devices = serving._dealt(worker)
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == "0,99"
+        assert dealt.named(devices) == devices == here()
 
 
 @pytest.mark.usefixtures("cuda")
