@@ -309,22 +309,31 @@ def test_a_process_that_dies_at_its_start_is_told(monkeypatch):
 def test_a_worker_has_its_own_device_first_before_torch_looks(folder, monkeypatch, worker, order):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
     script = f"""
-import sys
+import os, sys
 from pathlib import Path
+from gradcheck import devices
 from gradcheck.casefile.load import load
 from gradcheck.checker import Checker
 from gradcheck.imports import Imports
 from gradcheck.jobs import jobs
+
+def available():
+    print("devices", os.environ["CUDA_VISIBLE_DEVICES"], "torch" in sys.modules, flush=True)
+    return {{"cpu": "cpu", "cuda:0": "A100", "cuda:1": "A100"}}
+
+devices.available = available
 with Checker({worker}) as checker:
     imports = Imports.of(["rough"], ".")
-    (job,) = jobs(load(Path("r.grad.yaml")).cases, there=checker.devices, imports=imports)
+    cases = load(Path("r.grad.yaml")).cases
+    job, *_ = jobs(cases, there=checker.devices, device="cpu", imports=imports)
     print({{result.verdict for result in checker.run(job)}}, "torch" in sys.modules)
 """
     cases(folder, "which")
     lines = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    assert set(lines) == {f"device {order}", "{'pass'} False"}
+    assert lines[0] == f"devices {order} False"
+    assert set(lines[1:]) == {f"device {order}", "{'pass'} False"}
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "2,5"
 
 
