@@ -1,6 +1,6 @@
 """What several processes are worth: `python tests/benchmarks/parallel.py`.
 
-Prints ratios of wall times of pytest, each the minimum over rounds: of 32 heavy cases
+Prints ratios of wall times of pytest, each the minimum over interleaved rounds: of 32 heavy cases
 with one worker and with two, of 3,000 tiny cases without pytest-xdist and with two workers. With
 `--orders 20` it runs the library as often, in random orders and with 0, 1 and 2 workers in turn,
 and says in how many records, of verdicts and digits, the runs differ.
@@ -83,7 +83,8 @@ def measure(folder: Path, rounds: int) -> None:
         ("tiny", "-n", "2"): "the same, two workers",
     }
     pytest(folder, "tiny.grad.yaml", "-n", "2", "-k", "tiny_1")
-    times = {run: min(seconds(folder, run) for _ in range(rounds)) for run in runs}
+    taken = [{run: seconds(folder, run) for run in runs} for _ in range(rounds)]
+    times = {run: min(one[run] for one in taken) for run in runs}
     for run, what in runs.items():
         print(f"{what:<30} {times[run]:7.2f} s")
     heavy, tiny = list(times.values())[:2], list(times.values())[2:]

@@ -1,7 +1,7 @@
 """What a case costs, against torch's own gradcheck: `python tests/benchmarks/peers.py`.
 
-Prints ratios and differences of CPU time (user and system, of the whole process), each the minimum
-over interleaved rounds, so that a busy machine disturbs them little.
+Prints ratios and differences of CPU time (user and system, of all processes), and a ratio of wall
+times, each of the minimum over interleaved rounds, so that a busy machine disturbs them little.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from kinds import CASES, cases, write_case_file, write_torch_tests
 
@@ -38,7 +39,7 @@ def main() -> None:
 
 
 def measure(folder: Path, count: int, rounds: int) -> None:
-    seconds = least(
+    found = least(
         {
             "ours": (*PYTEST, "many.grad.yaml"),
             "torch's": (*PYTEST, "test_torch.py"),
@@ -50,11 +51,13 @@ def measure(folder: Path, count: int, rounds: int) -> None:
         folder,
         rounds,
     )
-    ours, theirs = seconds["ours"], seconds["torch's"]
+    seconds = {name: cost.cpu for name, cost in found.items()}
+    ours, theirs = found["ours"], found["torch's"]
     each = (seconds["validate many"] - seconds["validate one"]) / (count - 1)
     above = seconds["run the library"] - seconds["import torch"]
-    print(f"{count:,} scalar cases in pytest     {ours:6.2f} s")
-    print(f"the same calling torch's gradcheck {theirs:6.2f} s   ratio {ours / theirs:.2f}")
+    for what, mine, peer in (("CPU", ours.cpu, theirs.cpu), ("wall", ours.wall, theirs.wall)):
+        print(f"{count:,} scalar cases in pytest     {mine:6.2f} s {what}")
+        print(f"the same calling torch's gradcheck {peer:6.2f} s {what}   ratio {mine / peer:.2f}")
     print(f"gradcheck validate                 {each * 1e3:6.2f} ms a case above start-up")
     print(f"gradcheck run of the library       {above:6.2f} s above `import torch`")
     print(f"the exact oracle                   {exact(folder):6.2f} ms a case (median)")
@@ -79,22 +82,29 @@ def exact(folder: Path) -> float:
     return statistics.median(times) * 1e3
 
 
-def least(commands: dict[str, Sequence[str]], folder: Path, rounds: int) -> dict[str, float]:
-    """The least CPU time of each command, over rounds in which each has its turn."""
-    found: dict[str, list[float]] = {name: [] for name in commands}
+class Cost(NamedTuple):
+    """Seconds of a program and all that it starts."""
+
+    cpu: float
+    wall: float
+
+
+def least(commands: dict[str, Sequence[str]], folder: Path, rounds: int) -> dict[str, Cost]:
+    """The least times of each command, over rounds in which each has its turn."""
+    found: dict[str, list[Cost]] = {name: [] for name in commands}
     for _ in range(rounds):
         for name, arguments in commands.items():
-            found[name].append(cpu_seconds(arguments, folder))
-    return {name: min(times) for name, times in found.items()}
+            found[name].append(cost(arguments, folder))
+    return {name: Cost(*map(min, zip(*costs, strict=True))) for name, costs in found.items()}
 
 
-def cpu_seconds(arguments: Sequence[str], folder: Path) -> float:
-    """User and system time of a Python process, which has to succeed.
+def cost(arguments: Sequence[str], folder: Path) -> Cost:
+    """What a Python program takes, which has to succeed.
 
     A case of the reader's own among the library's may fail.
     """
     may_exit_with = (0, 1) if str(LIBRARY) in arguments else (0,)
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
@@ -103,8 +113,9 @@ def cpu_seconds(arguments: Sequence[str], folder: Path) -> float:
     )
     if done.returncode not in may_exit_with:
         sys.exit(f"`python {' '.join(arguments)}` exited with {done.returncode}")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - start
+    cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return Cost(cpu, wall)
 
 
 if __name__ == "__main__":
