@@ -6,33 +6,23 @@ import math
 import multiprocessing
 import os
 import pickle
-import re
-import signal
 import sys
 import time
 import warnings
 from collections.abc import Generator, Iterator
-from itertools import takewhile
 from multiprocessing.connection import wait
 from multiprocessing.reduction import ForkingPickler
 from types import TracebackType
 from typing import Any, Final, Self
 
-from gradcheck import devices, serving
+from gradcheck import devices, last_words
 from gradcheck.casefile.case import Case
 from gradcheck.devices import Devices
 from gradcheck.errors import CheckerDiedError
-from gradcheck.frames import is_the_users, shown
 from gradcheck.jobs import Job
 from gradcheck.results import Result
 from gradcheck.serving import UNTIMED, Line, Wanted, serve
 
-_FRAME: Final = re.compile(r'  File "(.+)", line (\d+) in (.+)')
-"""A line of what faulthandler tells."""
-_THREAD: Final = re.compile(r"^(?=(?:Current thread|Thread) 0x)", re.MULTILINE)
-"""Where it begins with a thread: the first one of a process comes last."""
-_TOO_LATE: Final = "Timeout ("
-"""How that begins where time was up."""
 _MOST: Final = 1 << 16
 """Bytes that are read: all that a pipe keeps."""
 _PAUSE: Final = 0.1
@@ -186,6 +176,7 @@ class _Process:
             CheckerDiedError: It died.
         """
         assert self.devices
+        self._is_timed = True
         try:
             if job is not self._ahead:
                 self._ask(job)
@@ -251,38 +242,15 @@ class _Process:
         self._process.join(_PATIENCE)
         is_told = self._last_words.poll(0)
         told = os.read(self._last_words.fileno(), _MOST).decode(errors="replace") if is_told else ""
-        where = _where(told)
-        if job and told.startswith(_TOO_LATE):
+        where = last_words.where(told)
+        if job and last_words.is_late(told):
             return self._ended(job, where)
         which = "the process that checked it" if job else "the process that checks cases"
-        return CheckerDiedError(f"{which} {_ending(self._process.exitcode)}{where}")
+        return CheckerDiedError(f"{which} {last_words.ending(self._process.exitcode)}{where}")
 
     def _ended(self, job: Job, where: str = "") -> CheckerDiedError:
         limit = f"it was ended after {job.case.timeout:g} s{where}"
         return CheckerDiedError(f"{limit}: it needs a longer `timeout`, or less to do")
-
-
-def _where(told: str) -> str:
-    """The innermost of the user's own lines, in the thread that died or else in the first one."""
-    threads = _THREAD.split(told)
-    thread = next((one for one in threads if one.startswith("Current")), threads[-1])
-    lines = takewhile(lambda line: f'"{serving.__file__}"' not in line, thread.splitlines())
-    frames = (found for found in map(_FRAME.fullmatch, lines) if found)
-    own = next((one for one in frames if is_the_users(one[1])), None)
-    return f" at {shown(own[1])}:{own[2]} in {own[3]}" if own else ""
-
-
-def _ending(code: int | None) -> str:
-    """How a process ended, by its exit code."""
-    if code is None:
-        return "no longer answers"
-    if code >= 0:
-        return f"exited with code {code}"
-    named = {one.value: one.name for one in signal.Signals}
-    name = named.get(-code, f"signal {-code}")
-    if -code == signal.SIGKILL:
-        return f"was killed ({name}), as it is where memory runs out"
-    return f"died of {name}"
 
 
 def _end_of(process: Any) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from parallel import SHUFFLED
 
 pytestmark = pytest.mark.usefixtures("programs_on_the_cpu")
 GOOD = """
@@ -540,23 +541,6 @@ def test_the_case_of_a_worker_that_is_killed_fails_by_name_and_github_is_told(fi
     assert "1 in error" in page
 
 
-SHUFFLED = """
-import json, os, random
-
-def pytest_addoption(parser):
-    parser.addoption("--order", type=int)
-
-def pytest_collection_modifyitems(config, items):
-    random.Random(config.getoption("order")).shuffle(items)
-
-def pytest_runtest_teardown(item):
-    order = item.config.getoption("order")
-    with open(f"{order}-{os.getpid()}.found", "a", encoding="utf-8") as file:
-        for record in item.records:
-            record = {**record, "seconds": 0}
-            file.write(json.dumps(record, sort_keys=True) + "\\n")
-
-"""
 LIBRARY = Path(__file__).parent.parent / "cases"
 PARTS = ("scalars", "autograd", "losses", "recurrences", "complex")
 
